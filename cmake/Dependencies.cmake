@@ -1,0 +1,28 @@
+# Every dependency is a Debian 12 package; nothing is vendored and nothing is downloaded. `./dev` installs them.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(fmt REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(tl-expected REQUIRED)
+pkg_check_modules(libuv REQUIRED IMPORTED_TARGET libuv)
+pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
+
+# llhttp: a system libllhttp where there is one, else the C sources that Debian's node-llhttp installs. Strict mode is
+# a compile-time choice and off by default in the header, so every user of the header must see it as well.
+find_library(LOTSE_LLHTTP_LIBRARY llhttp)
+find_path(LOTSE_LLHTTP_INCLUDE llhttp.h PATHS /usr/share/include PATH_SUFFIXES llhttp REQUIRED)
+if(LOTSE_LLHTTP_LIBRARY)
+  add_library(llhttp INTERFACE)
+  target_link_libraries(llhttp INTERFACE ${LOTSE_LLHTTP_LIBRARY})
+  target_include_directories(llhttp SYSTEM INTERFACE ${LOTSE_LLHTTP_INCLUDE})
+  target_compile_definitions(llhttp INTERFACE LLHTTP_STRICT_MODE=1)
+else()
+  find_path(LOTSE_LLHTTP_SOURCES llhttp.c PATHS /usr/share/llhttp NO_DEFAULT_PATH REQUIRED)
+  add_library(llhttp STATIC ${LOTSE_LLHTTP_SOURCES}/llhttp.c ${LOTSE_LLHTTP_SOURCES}/http.c ${LOTSE_LLHTTP_SOURCES}/api.c)
+  target_include_directories(llhttp SYSTEM PUBLIC ${LOTSE_LLHTTP_INCLUDE})
+  target_compile_definitions(llhttp PUBLIC LLHTTP_STRICT_MODE=1)
+  target_compile_options(llhttp PRIVATE -w)
+endif()

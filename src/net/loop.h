@@ -1,0 +1,50 @@
+// One event loop and what belongs to its thread: timers, clock, the shared read buffer. Wraps uv_loop_t, which only the
+// net room sees. Everything is used from the loop's thread, except post() and stop().
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "base/clock.h"
+
+struct uv_loop_s;
+
+namespace lotse::net {
+
+class Timers;
+
+class Loop {
+ public:
+  Loop();
+  ~Loop();  // every handle's owner must be gone: runs the loop empty and CHECKs that it closes
+  Loop(const Loop&) = delete;
+
+  void run();   // until stop(), or until nothing but our own internals is left and keep_alive is false
+  void stop();  // any thread; run() returns after the current callbacks
+  void run_once_ready();  // one non-blocking turn (tests)
+
+  // Any thread: runs `work` on the loop's thread, in order per caller. Work posted after run() ended runs at the next
+  // run() or is destroyed with the loop.
+  void post(std::function<void()> work);
+
+  // From a loop callback: runs `work` after the current callbacks, before polling again. Safe way to delete oneself.
+  void defer(std::function<void()> work);
+
+  Timers& timers();
+  const Clock& clock() const;
+  Instant now() const;  // cached at the start of the turn: cheap, for deadlines; clock().now() asks the kernel
+
+  std::span<char> read_buffer();  // 64 KiB shared by every stream of the loop: an idle connection owns none
+  std::uint64_t turns() const;    // loop iterations so far
+  Duration busy_max();            // the longest turn since the last call (lag metric)
+
+  uv_loop_s* raw();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lotse::net

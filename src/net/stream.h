@@ -1,0 +1,64 @@
+// A connected byte stream: TCP, unix socket, later TLS. Its listener sees bytes; whoever owns it (unique_ptr) closes it
+// by destroying it. Callbacks never come from inside a call of the listener's into the stream, except where said.
+// A listener may destroy the stream in any callback. One loop thread.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "base/result.h"
+#include "net/address.h"
+
+namespace lotse::net {
+
+class Loop;
+
+class StreamListener {
+ public:
+  virtual void on_connected() {}                         // streams made by connect() only
+  virtual void on_bytes(std::span<const char> bytes) = 0;  // valid during the call: the buffer is the loop's
+  virtual void on_end() = 0;                             // the peer sent FIN; writing still works
+  virtual void on_error(Error error) = 0;                // the stream is dead; the last callback
+  virtual void on_drained() {}                           // queued_bytes() reached 0 after a write left some
+
+ protected:
+  ~StreamListener() = default;
+};
+
+class Stream {
+ public:
+  virtual ~Stream() = default;  // closes at once; unsent bytes are lost (use shutdown() and wait for on_end to be kind)
+
+  virtual void set_listener(StreamListener* listener) = 0;
+  virtual void start_reading() = 0;
+  virtual void stop_reading() = 0;  // back-pressure: the kernel's buffer fills, the peer stops
+  virtual bool is_reading() const = 0;
+
+  // Takes all of `pieces`: sends what the socket takes now (uv_try_write, one writev), copies the rest and sends it
+  // when the socket is writable. The caller watches queued_bytes() and pauses its source above its high watermark.
+  // A failure is reported later through on_error, never from inside write().
+  virtual void write(std::span<const std::string_view> pieces) = 0;
+  void write(std::string_view piece) { write(std::span(&piece, 1)); }
+  virtual std::size_t queued_bytes() const = 0;
+
+  virtual void shutdown() = 0;  // FIN after the queued bytes
+  virtual void reset() = 0;     // RST at once (SO_LINGER 0); no further callbacks; the stream is closed
+  virtual Address peer() const = 0;
+  virtual Address local() const = 0;
+};
+
+struct ConnectOptions {
+  // 0: no bound of ours; the owner has its own timer.
+  Address bind;  // empty: the kernel picks
+};
+
+// TCP (TCP_NODELAY set) or unix socket, by the address. Never fails at once: errors come through on_error, from the
+// loop. on_connected comes before anything else. Destroying the stream cancels.
+std::unique_ptr<Stream> connect(Loop& loop, const Address& address, StreamListener& listener);
+
+// Adopts a connected socket (passed over a unix socket, socketpair in tests). Takes the descriptor.
+Result<std::unique_ptr<Stream>> adopt_stream(Loop& loop, int fd);
+
+}  // namespace lotse::net
