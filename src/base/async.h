@@ -69,6 +69,4 @@ class [[nodiscard]] Async {
   Handle handle_ = nullptr;
 };
 
-struct Unit {};  // Async<Unit> and Result<Unit>: done, nothing to say
-
 }  // namespace lotse

@@ -46,6 +46,8 @@ struct Problem {
   std::string text() const { return where.empty() ? what : where + ": " + what; }
 };
 
+struct Unit {};  // Result<Unit>: done, nothing to say
+
 template <typename T, typename E = Error>
 class [[nodiscard]] Result : public tl::expected<T, E> {
  public:

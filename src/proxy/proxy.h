@@ -1,0 +1,59 @@
+// The proxy as its owner (cli) sees it: N workers with a loop each, fed with configuration and endpoints from the main
+// thread. Everything here is called on the main thread; the workers' life is inside.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "model/routes.h"
+#include "net/address.h"
+#include "net/loop.h"
+#include "proxy/config.h"
+#include "proxy/endpoint_source.h"
+
+namespace lotse::proxy {
+
+class Proxy {
+ public:
+  Proxy(net::Loop& main_loop, TaskConfirmer& confirmer);
+  ~Proxy();  // after stop(): joins the workers
+
+  // First call: binds listeners and starts workers. Later calls are reloads: unchanged listeners keep their sockets, new
+  // ones bind first (one failure refuses the whole reload and changes nothing), removed ones drain.
+  Result<Unit, Problem> apply_config(std::shared_ptr<const Config> config);
+
+  // `on_applied` comes on the main thread once every worker has it. Changes are applied in order.
+  void apply_endpoints(EndpointChange change, std::function<void()> on_applied);
+
+  // Requests of a task that are picked, queued or on a connection (tunnels too), over all workers and all its endpoints.
+  std::uint64_t in_flight(const model::TaskId& task) const;
+  void set_on_drained(std::function<void(const model::TaskId&)> on_drained);  // a draining task's count came to 0
+  std::vector<model::TaskId> pending_tasks() const;  // applied, own health check configured and not yet passed
+  void set_on_pending_changed(std::function<void()> on_changed);
+
+  // Until when the source of truth is known to be current (lease or stream). Workers compare it with their own clock
+  // before each new upstream connection, so a paused process finds out by itself. Endpoints without agent do not care.
+  void set_fresh_until(Instant instant);
+
+  // Graceful stop: accepts what is queued, stops accepting, answers with Connection: close, waits for exchanges until
+  // the deadline, then calls back. A second call stops at once.
+  void drain(Duration deadline, std::function<void()> on_done);
+
+  std::vector<net::Address> listen_addresses() const;  // bound ones (port 0 resolved), in config order
+  bool is_ready() const;  // config applied on all workers
+  void write_metrics(std::string& prometheus_text) const;
+  std::string explain(std::string_view url) const;       // JSON: which rule, why, who would get it
+  std::string routes_json() const;                       // JSON of the table in use with state and counts per endpoint
+  double requests_per_second() const;                    // over the last 10 s or so, for the load report
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lotse::proxy
