@@ -1,0 +1,160 @@
+// The proxy's configuration, frozen: an immutable tree that workers share by pointer. Default, unit and meaning of
+// every key stand here and nowhere else (YAML key = member name, path in the comment); config_parser.h reads the file,
+// config_loader.h watches it. Values only: no YAML, no I/O. Any thread may read.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "http/h1_parser.h"
+#include "model/app.h"
+#include "model/app_id.h"
+#include "net/address.h"
+
+namespace lotse::proxy {
+
+struct AdminConfig {  // admin
+  std::string address = "127.0.0.1:9901";
+};
+
+struct AccessLogConfig {   // access_log; absent: off
+  std::string path = "-";  // "-": standard output; else a file that is appended to and opened again on SIGHUP
+  // format: json is the only one.
+};
+
+struct ListenerConfig {  // listeners[]
+  std::string name;      // unique; routes and metrics name it
+  std::string address;   // "0.0.0.0:80", "[::]:80"; unique
+  net::Address parsed_address;
+};
+
+struct HostPattern {         // lower case, without port
+  std::string text;          // as matched: "shop.example.com", or the suffix ".example.com" of "*.example.com"; "": any
+  bool is_wildcard = false;  // one or more labels before the suffix
+  bool operator==(const HostPattern&) const = default;
+};
+
+struct RouteMatch {                    // routes[].match
+  HostPattern host;                    // absent: any host
+  std::string path = "/";              // a prefix by segment, normalised: "/api" takes /api and /api/x, not /apis
+  std::vector<std::string> listeners;  // names; empty: all
+  bool operator==(const RouteMatch&) const = default;
+};
+
+struct WeightedTarget {  // routes[].to[]
+  model::AppTarget app;  // "/shop/api" or "/shop/api:port", port by name or index
+  int weight = 1;        // 0..1000, relative to the list; an app without endpoints leaves its share to the others
+};
+
+struct RetryPolicy {         // routes[].retry; absent: only the free retries (design section 5, "Retries")
+  int attempts = 2;          // all tries counted, 1..10
+  bool when_connect = true;  // `connect`: the connection could not be made, or timed out
+  bool when_refused = true;  // `refused`: the endpoint refused the request before working on it
+  struct StatusRange {
+    int first = 0, last = 0;  // 500..599 only
+    bool operator==(const StatusRange&) const = default;
+  };
+  std::vector<StatusRange> when_statuses;  // `503` or `502-504`
+  int budget_percent = 20;                 // `budget: 20%` of requests, above a floor of kRetriesPerSecondMin
+  std::optional<Duration> per_try;         // time for one try; absent: timeouts.first_byte alone
+};
+inline constexpr int kRetriesPerSecondMin = 10;  // retries a second that are always within the budget, per process
+
+struct RouteConfig {  // routes[]; in file order, but the most specific match wins, not the first
+  RouteMatch match;
+  std::vector<WeightedTarget> to;  // at least one
+  std::optional<RetryPolicy> retry;
+  std::string where;  // "routes[0] (lb.yaml:12)", for explain, logs and warnings
+};
+
+struct ExposeConfig {  // expose; URLs from application ids, without a route. Routes beat it
+  std::string host;    // "{app}.apps.example.com": /shop/api -> api.shop.apps.example.com; empty: off
+  bool path = false;   // /shop/api/x -> app /shop/api, path /x; the longest app id wins
+};
+
+enum class Balance : std::uint8_t { round_robin, p2c };
+
+struct AppConfig {  // apps.<id>; an app that is not named has these defaults
+  Balance balance = Balance::p2c;
+};
+
+struct SourceConfig {                                      // discovery.sources[]; exactly one of the two
+  std::string scheduler;                                   // "http://127.0.0.1:8080"
+  std::map<model::AppId, std::vector<std::string>> fixed;  // `static: {/legacy/billing: ["127.0.0.1:9000"]}`
+  bool operator==(const SourceConfig&) const = default;
+};
+
+struct DiscoveryConfig {  // discovery
+  std::vector<SourceConfig> sources;
+  // on_loss: keep is the only one: a source that fails keeps its last word.
+  int max_removal_percent = 50;  // `max_removal: 50%`: lost endpoints of one source within 10 s; more are held back
+  bool operator==(const DiscoveryConfig&) const = default;
+};
+
+struct TimeoutsConfig {                                 // timeouts; what happens when it is over
+  Duration header = std::chrono::seconds(10);           // first byte to end of head: 408, close
+  Duration downstream_idle = std::chrono::seconds(60);  // between requests: close
+  Duration stream_idle = std::chrono::seconds(60);      // either side silent in mid-body: 408 or 504, reset
+  Duration tunnel_idle = std::chrono::hours(1);         // after 101: close both sides
+  Duration connect = std::chrono::seconds(1);           // next endpoint, then 503
+  Duration first_byte = std::chrono::seconds(30);       // request sent to response head: 504
+  Duration upstream_idle = std::chrono::seconds(30);    // a pooled connection: close
+  Duration queue = std::chrono::seconds(5);             // waiting for a connection or an endpoint: 503
+  Duration drain = std::chrono::seconds(60);            // graceful stop, removed listeners: close what is left
+};
+
+struct LimitsConfig {                               // limits; what happens when it is hit
+  http::Limits http;                                // limits.head_bytes_max and so on: same names, same place
+  std::size_t buffer_bytes_max = 64 * 1024;         // body held per direction: pause the reader; no retry beyond
+  int upstream_connections_per_endpoint_max = 512;  // per worker: wait in the app's queue
+  int upstream_connections_max = 0;                 // of the process; 0: a third of the fd limit. Close the idlest
+  int downstream_connections_max = 50'000;          // and never above 80 % of the fd limit: stop accepting
+  int requests_waiting_per_app_max = 1024;          // 503 with Retry-After
+};
+
+struct Cidr {
+  net::Address network;  // port 0
+  int prefix_bits = 0;
+  bool contains(const net::Address& address) const;  // an IPv4 address mapped into IPv6 counts as IPv4
+};
+
+struct HttpConfig {                     // http
+  std::vector<Cidr> trusted_proxies;    // whose X-Forwarded-* are believed and extended; from others they are replaced
+  bool keep_underscore_fields = false;  // field names with "_" are dropped unless true
+};
+
+struct ConfigTest {  // tests[]: checked by `lotse proxy --check`
+  std::string get;   // a URL
+  std::vector<model::AppId>
+      expect_apps;        // `expect: {app: /a}` or a list: exactly the apps that may get it; empty: none
+  int expect_status = 0;  // `expect: {status: 404}`: the status of ours; 0: not asked
+  std::string where;
+};
+
+struct Config {
+  int version = 1;  // of the format; required
+  int workers = 0;  // `auto` (0): one per CPU we may use
+  AdminConfig admin;
+  std::optional<AccessLogConfig> access_log;
+  std::vector<ListenerConfig> listeners;
+  std::vector<RouteConfig> routes;
+  ExposeConfig expose;
+  std::map<model::AppId, AppConfig> apps;
+  DiscoveryConfig discovery;
+  HttpConfig http;
+  TimeoutsConfig timeouts;
+  LimitsConfig limits;
+  std::vector<ConfigTest> tests;
+
+  const AppConfig& app(const model::AppId& id) const;  // defaults when it is not named
+};
+
+// "/shop/api" under "{app}.apps.example.com" -> "api.shop.apps.example.com" (lower case).
+std::string exposed_host(const std::string& pattern, const model::AppId& app);
+
+}  // namespace lotse::proxy
