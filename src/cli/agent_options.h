@@ -1,0 +1,23 @@
+// The agent's command line, for `lotse agent` and `lotse dev`.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/agent.h"
+#include "base/result.h"
+
+namespace lotse::cli {
+
+struct AgentArguments {
+  agent::AgentOptions options;
+  std::string ports = "31000-32000", runtime = "docker";
+  std::vector<std::string> attributes;
+};
+
+// Fills in what is text on the command line; the Problem names the option.
+Result<Unit, Problem> resolve(AgentArguments& arguments);
+
+}  // namespace lotse::cli

@@ -1,0 +1,85 @@
+// `lotse agent`.
+#include "base/log.h"
+#include "cli/agent_options.h"
+#include "cli/commands.h"
+#include "cli/role.h"
+#include "net/loop.h"
+
+namespace lotse::cli {
+
+Result<Unit, Problem> resolve(AgentArguments& arguments) {
+  auto ports = parse_port_range(arguments.ports);
+  if (!ports) return fail(ports.error());
+  arguments.options.ports = *ports;
+  auto runtime = agent::parse_runtime_choice(arguments.runtime);
+  if (!runtime) return fail(runtime.error());
+  arguments.options.runtime = *runtime;
+  for (const std::string& text : arguments.attributes) {
+    auto attribute = parse_attribute(text);
+    if (!attribute) return fail(attribute.error());
+    arguments.options.attributes.insert(*attribute);
+  }
+  return Unit{};
+}
+
+namespace {
+
+int run_agent(AgentArguments& arguments) {
+  if (auto resolved = resolve(arguments); !resolved) {
+    report_failure("agent", resolved.error());
+    return 2;
+  }
+  net::Loop loop;
+  agent::AgentCallbacks callbacks;
+  callbacks.on_refused = [](const Problem& problem) { log::error("agent", "{}", problem.text()); };
+  callbacks.on_registered = [&] { log::info("agent", "registered with {}", arguments.options.scheduler); };
+  agent::Agent agent(loop, arguments.options, callbacks);
+  auto address = agent.start();
+  if (!address) return report_failure("agent", address.error());
+  log::info("agent", "{} listens on {}, data in {}", agent.id(), address->to_string(), arguments.options.data);
+  StopSignals signals(loop, [&](bool is_second) {
+    if (is_second) return loop.stop();
+    log::info("agent", "stopping; tasks go on running and are found again at the next start");
+    agent.stop([](const std::string& line) { log::info("agent", "{}", line); }, [&] { loop.stop(); });
+  });
+  loop.run();
+  return 0;
+}
+
+}  // namespace
+
+void add_agent(CLI::App& root, Invocation& invocation) {
+  auto arguments = std::make_shared<AgentArguments>();
+  agent::AgentOptions& options = arguments->options;
+  CLI::App* command =
+      root.add_subcommand("agent", "Run this machine's agent: starts tasks, watches their health, reports");
+  command->add_option("--scheduler", options.scheduler, "Where the scheduler's API is")
+      ->envname("LOTSE_SCHEDULER")
+      ->required()
+      ->type_name("URL");
+  command->add_option("--listen", options.listen, "Address of the agent's own API")
+      ->capture_default_str()
+      ->type_name("ADDR");
+  command
+      ->add_option("--address", options.host,
+                   "Where tasks of this machine are reached; default: our address towards the scheduler")
+      ->type_name("IP");
+  command->add_option("--data", options.data, "Directory of identity and task records")
+      ->capture_default_str()
+      ->type_name("DIR");
+  command->add_option("--id", options.id, "Name of this node; default: the host name, kept in --data")->type_name("ID");
+  command->add_option("--ports", arguments->ports, "Host ports that tasks may get")
+      ->capture_default_str()
+      ->type_name("RANGE");
+  command->add_option("--attribute", arguments->attributes, "name:value for constraints; may be repeated")
+      ->type_name("K:V");
+  command->add_option("--runtime", arguments->runtime, "docker, process (apps with `cmd` only) or auto")
+      ->capture_default_str()
+      ->type_name("RUNTIME");
+  command->add_option("--docker", options.docker_socket, "The Docker Engine's socket")
+      ->capture_default_str()
+      ->type_name("PATH");
+  command->callback([arguments, &invocation] { invocation.exit_code = run_agent(*arguments); });
+}
+
+}  // namespace lotse::cli

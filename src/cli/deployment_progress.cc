@@ -1,0 +1,150 @@
+#include "cli/deployment_progress.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/client_command.h"
+
+namespace lotse::cli {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+// One line that is written over on a terminal, and a new line per change in a log.
+class ProgressLine {
+ public:
+  void show(const std::string& text) {
+    if (text == shown_) return;
+    if (is_terminal_)
+      std::fprintf(stderr, "\r\033[K%s", text.c_str());
+    else
+      std::fprintf(stderr, "%s\n", text.c_str());
+    std::fflush(stderr);
+    shown_ = text;
+  }
+  ~ProgressLine() {
+    if (is_terminal_ && !shown_.empty()) std::fputc('\n', stderr);
+  }
+
+ private:
+  std::string shown_;
+  bool is_terminal_ = isatty(STDERR_FILENO) != 0;
+};
+
+struct AppView {
+  json app;
+  bool exists = false;
+};
+
+Result<AppView, Problem> look_at(ApiClient& client, const std::string& id) {
+  auto answer = client.call("GET", app_path(id));
+  if (!answer) return fail(answer.error());
+  if (answer->status == 404) return AppView{};
+  if (!answer->is_success()) return fail(Problem{id, error_text(*answer)});
+  json body = json::parse(answer->body, nullptr, false);
+  if (!body.is_object() || !body.contains("app")) return fail(Problem{id, "the scheduler's answer is no app"});
+  return AppView{body["app"], true};
+}
+
+std::string counts_of(const std::string& id, const json& app) {
+  int instances = app.value("instances", 0), current = 0;
+  std::string version = app.value("versionInfo", json::object()).value("lastConfigChangeAt", app.value("version", ""));
+  for (const json& task : app.value("tasks", json::array())) current += task.value("version", "") >= version;
+  std::string text = fmt::format("{}: {} wanted, {} running", id, instances, app.value("tasksRunning", 0));
+  if (!app.value("healthChecks", json::array()).empty())
+    text += fmt::format(", {} healthy", app.value("tasksHealthy", 0));
+  int old = static_cast<int>(app.value("tasks", json::array()).size()) - current;
+  if (old > 0) text += fmt::format(", {} of the version before", old);
+  return text;
+}
+
+std::string failure_of(const json& app) {
+  if (!app.contains("lastTaskFailure") || !app["lastTaskFailure"].is_object()) return {};
+  const json& failure = app["lastTaskFailure"];
+  return fmt::format("{}: {}", failure.value("taskId", ""), failure.value("message", failure.value("state", "")));
+}
+
+Result<bool, Problem> is_running(ApiClient& client, const std::string& deployment) {
+  auto answer = client.expect_success("GET", "/v2/deployments");
+  if (!answer) return fail(answer.error());
+  for (const json& entry : json::parse(answer->body, nullptr, false)) {
+    if (entry.is_object() && entry.value("id", "") == deployment) return true;
+  }
+  return false;
+}
+
+// What the deployment wanted, once it is over.
+Result<Unit, Problem> judge(ApiClient& client, const Followed& followed) {
+  for (const std::string& id : followed.apps) {
+    auto view = look_at(client, id);
+    if (!view) return fail(view.error());
+    if (!view->exists) return fail(Problem{id, "the app was destroyed meanwhile"});
+    const json& app = view->app;
+    if (!followed.version.empty() && app.value("version", "") != followed.version) {
+      return fail(Problem{id, fmt::format("the deployment was replaced: the app is at version {}, not {}",
+                                          app.value("version", ""), followed.version)});
+    }
+    int good =
+        app.value("healthChecks", json::array()).empty() ? app.value("tasksRunning", 0) : app.value("tasksHealthy", 0);
+    if (good < app.value("instances", 0)) {
+      std::string failure = failure_of(app);
+      return fail(
+          Problem{id, fmt::format("the deployment ended with {} of {} instances{}", good, app.value("instances", 0),
+                                  failure.empty() ? "" : "; last failure: " + failure)});
+    }
+  }
+  return Unit{};
+}
+
+}  // namespace
+
+std::string health_of(const json& task) {
+  json results = task.value("healthCheckResults", json::array());
+  if (results.empty()) return "-";
+  for (const json& result : results) {
+    if (!result.value("alive", false)) return "unhealthy";
+  }
+  return "healthy";
+}
+
+Result<Unit, Problem> wait_for_deployment(ApiClient& client, const Followed& followed) {
+  SystemClock clock;
+  Instant started = clock.now();
+  ProgressLine line;
+  std::string failure, unreachable;
+  for (;;) {
+    Duration waited = clock.now() - started;
+    auto running = followed.deployment.empty() ? Result<bool, Problem>(false) : is_running(client, followed.deployment);
+    // A scheduler that restarts in the middle resumes the deployment, so silence is waited out.
+    unreachable = running ? "" : running.error().text();
+    if (running && !*running) break;
+    if (running && !followed.apps.empty()) {
+      auto view = look_at(client, followed.apps.front());
+      if (view && view->exists) {
+        std::string seen = failure_of(view->app);
+        if (!seen.empty()) failure = seen;
+        line.show(fmt::format("{:3}s  {}", std::chrono::duration_cast<std::chrono::seconds>(waited).count(),
+                              counts_of(followed.apps.front(), view->app)));
+      }
+    } else if (!running) {
+      line.show(unreachable + "; still trying");
+    }
+    if (waited > followed.timeout) {
+      std::string why = !unreachable.empty() ? "; " + unreachable
+                        : !failure.empty()   ? "; last task failure: " + failure
+                                             : "";
+      return fail(
+          Problem{"deployment " + followed.deployment, "not done after " + format_duration(followed.timeout) + why});
+    }
+    client.wait(milliseconds(200));
+  }
+  auto verdict = judge(client, followed);
+  if (verdict) line.show(fmt::format("{:3.1f}s  done", std::chrono::duration<double>(clock.now() - started).count()));
+  return verdict;
+}
+
+}  // namespace lotse::cli
