@@ -42,7 +42,7 @@ struct HostPattern {         // lower case, without port
 struct RouteMatch {                    // routes[].match
   HostPattern host;                    // absent: any host
   std::string path = "/";              // a prefix by segment, normalised: "/api" takes /api and /api/x, not /apis
-  std::vector<std::string> listeners;  // names; empty: all
+  std::vector<std::string> listeners;  // names; empty: all. For the same host and path, naming some beats all
   bool operator==(const RouteMatch&) const = default;
 };
 

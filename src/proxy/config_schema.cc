@@ -1,0 +1,388 @@
+#include "proxy/config_schema.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "model/app_id.h"
+
+namespace lotse::proxy {
+namespace {
+
+using R = ConfigReader;
+
+// ---- values with a grammar of their own
+
+void read_workers(R& reader, const Located& at, Config& into) {
+  if (at.node.kind == YamlNode::Kind::scalar && at.node.text == "auto") {
+    into.workers = 0;
+  } else if (auto value = reader.integer(at, {1, 256})) {
+    into.workers = static_cast<int>(*value);
+  }
+}
+
+void read_listener_address(R& reader, const Located& at, ListenerConfig& into) {
+  auto text = reader.text(at);
+  if (!text) return;
+  into.address = *text;
+  auto parsed = net::Address::parse(*text);
+  if (!parsed) return reader.problem(at, parsed.error().what);
+  if (parsed->is_unix()) return reader.problem(at, "a listener needs an IP address and a port");
+  into.parsed_address = *parsed;
+}
+
+void read_admin_address(R& reader, const Located& at, AdminConfig& into) {
+  auto text = reader.text(at);
+  if (!text) return;
+  if (auto parsed = net::Address::parse(*text); !parsed) return reader.problem(at, parsed.error().what);
+  into.address = *text;
+}
+
+std::optional<model::AppId> read_app_id(R& reader, const Located& at, std::string_view text) {
+  auto id = model::resolve_app_id(text);
+  if (!id) {
+    reader.problem(at, id.error().what);
+    return std::nullopt;
+  }
+  if (*id != text) {
+    reader.problem(at, fmt::format("an app id is written \"{}\"", *id));
+    return std::nullopt;
+  }
+  return *id;
+}
+
+void read_target(R& reader, const Located& at, WeightedTarget& into) {
+  auto text = reader.text(at);
+  if (!text) return;
+  auto target = model::parse_app_target(*text);
+  if (!target) return reader.problem(at, target.error().what);
+  into.app = *target;
+}
+
+void read_host(R& reader, const Located& at, RouteMatch& into) {
+  auto text = reader.text(at);
+  if (!text) return;
+  std::transform(text->begin(), text->end(), text->begin(), [](unsigned char c) { return std::tolower(c); });
+  into.host.is_wildcard = text->starts_with("*.");
+  into.host.text = into.host.is_wildcard ? text->substr(1) : *text;
+}
+
+void read_path(R& reader, const Located& at, RouteMatch& into) {
+  auto text = reader.text(at);
+  if (!text) return;
+  while (text->size() > 1 && text->ends_with('/')) text->pop_back();  // "/api/" and "/api" are the same segments
+  into.path = *text;
+}
+
+void read_names(R& reader, const Located& at, RouteMatch& into) {
+  for (const Located& item : reader.items(at)) {
+    if (auto name = reader.text(item)) into.listeners.push_back(*name);
+  }
+}
+
+// ---- routes[].retry
+
+void read_when(R& reader, const Located& at, RetryPolicy& into) {
+  into.when_connect = into.when_refused = false;
+  for (const Located& item : reader.items(at)) {
+    auto text = reader.text(item);
+    if (!text) continue;
+    if (*text == "connect") {
+      into.when_connect = true;
+    } else if (*text == "refused") {
+      into.when_refused = true;
+    } else {
+      auto status = [](std::string_view digits) -> int {  // 0: not a 5xx
+        if (digits.size() != 3 || digits[0] != '5') return 0;
+        if (!std::all_of(digits.begin(), digits.end(), [](unsigned char c) { return std::isdigit(c); })) return 0;
+        return (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
+      };
+      auto dash = text->find('-');
+      int first = status(std::string_view(*text).substr(0, dash));
+      int last = dash == std::string::npos ? first : status(std::string_view(*text).substr(dash + 1));
+      if (first == 0 || last < first) {
+        reader.problem(item, "must be connect, refused, a status like 503 or a range like 502-504");
+      } else {
+        into.when_statuses.push_back({first, last});
+      }
+    }
+  }
+}
+
+void read_per_try(R& reader, const Located& at, RetryPolicy& into) {
+  if (auto value = reader.duration(at)) into.per_try = *value;
+}
+
+constexpr Key<RetryPolicy> kRetryKeys[] = {
+    {"attempts", int_field<&RetryPolicy::attempts, 1, 10>},
+    {"when", read_when},
+    {"budget", percent_field<&RetryPolicy::budget_percent>},
+    {"per_try", read_per_try},
+};
+
+// ---- routes[]
+
+constexpr Key<RouteMatch> kMatchKeys[] = {
+    {"host", read_host},
+    {"path", read_path},
+    {"listeners", read_names},
+};
+
+constexpr Key<WeightedTarget> kTargetKeys[] = {
+    {"app", read_target, true},
+    {"weight", int_field<&WeightedTarget::weight, 0, 1000>},
+};
+
+void read_match(R& reader, const Located& at, RouteConfig& into) { reader.map<RouteMatch>(at, into.match, kMatchKeys); }
+
+void read_to(R& reader, const Located& at, RouteConfig& into) {
+  for (const Located& item : reader.items_or_one(at)) {
+    WeightedTarget target;
+    if (item.node.kind == YamlNode::Kind::scalar)
+      read_target(reader, item, target);
+    else
+      reader.map<WeightedTarget>(item, target, kTargetKeys);
+    into.to.push_back(std::move(target));
+  }
+}
+
+void read_retry(R& reader, const Located& at, RouteConfig& into) {
+  into.retry.emplace();
+  reader.map<RetryPolicy>(at, *into.retry, kRetryKeys);
+}
+
+constexpr Key<RouteConfig> kRouteKeys[] = {
+    {"match", read_match, true},
+    {"to", read_to, true},
+    {"retry", read_retry},
+};
+
+void read_routes(R& reader, const Located& at, Config& into) {
+  for (const Located& item : reader.items(at)) {
+    RouteConfig route;
+    reader.map<RouteConfig>(item, route, kRouteKeys);
+    route.where = reader.report().where(item.key);
+    into.routes.push_back(std::move(route));
+  }
+}
+
+// ---- listeners[], admin, access_log, expose
+
+constexpr Key<ListenerConfig> kListenerKeys[] = {
+    {"name", text_field<&ListenerConfig::name>, true},
+    {"address", read_listener_address, true},
+};
+
+void read_listeners(R& reader, const Located& at, Config& into) {
+  for (const Located& item : reader.items(at)) {
+    ListenerConfig listener;
+    reader.map<ListenerConfig>(item, listener, kListenerKeys);
+    into.listeners.push_back(std::move(listener));
+  }
+}
+
+constexpr Key<AdminConfig> kAdminKeys[] = {{"address", read_admin_address}};
+
+void read_log_format(R& reader, const Located& at, AccessLogConfig&) { (void)reader.one_of(at, {"json"}); }
+
+constexpr Key<AccessLogConfig> kAccessLogKeys[] = {
+    {"path", text_field<&AccessLogConfig::path>},
+    {"format", read_log_format},
+};
+
+constexpr Key<ExposeConfig> kExposeKeys[] = {
+    {"host", text_field<&ExposeConfig::host>},
+    {"path", bool_field<&ExposeConfig::path>},
+};
+
+// ---- apps
+
+void read_balance(R& reader, const Located& at, AppConfig& into) {
+  if (auto choice = reader.one_of(at, {"round_robin", "p2c"})) into.balance = static_cast<Balance>(*choice);
+}
+
+constexpr Key<AppConfig> kAppKeys[] = {{"balance", read_balance}};
+
+void read_apps(R& reader, const Located& at, Config& into) {
+  for (const Located& entry : reader.entries(at, nullptr)) {
+    auto id = read_app_id(reader, entry, R::last_name(entry.key, at.key));
+    AppConfig app;
+    reader.map<AppConfig>(entry, app, kAppKeys);
+    if (id) into.apps[*id] = app;
+  }
+}
+
+// ---- discovery
+
+void read_static(R& reader, const Located& at, SourceConfig& into) {
+  for (const Located& entry : reader.entries(at, nullptr)) {
+    auto id = read_app_id(reader, entry, R::last_name(entry.key, at.key));
+    std::vector<std::string> endpoints;
+    for (const Located& item : reader.items_or_one(entry)) {
+      if (auto text = reader.text(item)) endpoints.push_back(*text);
+    }
+    if (id) into.fixed[*id] = std::move(endpoints);
+  }
+}
+
+constexpr Key<SourceConfig> kSourceKeys[] = {
+    {"scheduler", text_field<&SourceConfig::scheduler>},
+    {"static", read_static},
+};
+
+void read_sources(R& reader, const Located& at, DiscoveryConfig& into) {
+  for (const Located& item : reader.items(at)) {
+    SourceConfig source;
+    reader.map<SourceConfig>(item, source, kSourceKeys);
+    if (item.node.kind == YamlNode::Kind::map && item.node.entries.size() != 1) {
+      reader.problem(item, "a source is one of scheduler, static");
+    }
+    into.sources.push_back(std::move(source));
+  }
+}
+
+void read_on_loss(R& reader, const Located& at, DiscoveryConfig&) { (void)reader.one_of(at, {"keep"}); }
+
+constexpr Key<DiscoveryConfig> kDiscoveryKeys[] = {
+    {"sources", read_sources},
+    {"on_loss", read_on_loss},
+    {"max_removal", percent_field<&DiscoveryConfig::max_removal_percent>},
+};
+
+// ---- http, timeouts, limits
+
+void read_trusted(R& reader, const Located& at, HttpConfig& into) {
+  for (const Located& item : reader.items(at)) {
+    auto text = reader.text(item);
+    if (!text) continue;
+    auto slash = text->find('/');
+    auto network = net::Address::from_ip(text->substr(0, slash), 0);
+    if (!network) {
+      reader.problem(item, "must be an IP address or a network like 10.0.0.0/8");
+      continue;
+    }
+    int bits_max = network->raw()->sa_family == AF_INET ? 32 : 128, bits = bits_max;
+    if (slash != std::string::npos) {
+      std::string_view digits = std::string_view(*text).substr(slash + 1);
+      bool is_number = !digits.empty() && digits.size() <= 3 && digits.find_first_not_of("0123456789") == digits.npos;
+      bits = is_number ? std::stoi(std::string(digits)) : -1;
+    }
+    if (bits < 0 || bits > bits_max) {
+      reader.problem(item, fmt::format("the prefix must be from 0 to {}", bits_max));
+      continue;
+    }
+    into.trusted_proxies.push_back({*network, bits});
+  }
+}
+
+constexpr Key<HttpConfig> kHttpKeys[] = {
+    {"trusted_proxies", read_trusted},
+    {"keep_underscore_fields", bool_field<&HttpConfig::keep_underscore_fields>},
+};
+
+constexpr Key<TimeoutsConfig> kTimeoutKeys[] = {
+    {"header", duration_field<&TimeoutsConfig::header>},
+    {"downstream_idle", duration_field<&TimeoutsConfig::downstream_idle>},
+    {"stream_idle", duration_field<&TimeoutsConfig::stream_idle>},
+    {"tunnel_idle", duration_field<&TimeoutsConfig::tunnel_idle>},
+    {"connect", duration_field<&TimeoutsConfig::connect>},
+    {"first_byte", duration_field<&TimeoutsConfig::first_byte>},
+    {"upstream_idle", duration_field<&TimeoutsConfig::upstream_idle>},
+    {"queue", duration_field<&TimeoutsConfig::queue>},
+    {"drain", duration_field<&TimeoutsConfig::drain>},
+};
+
+template <auto member>
+void http_limit_bytes(R& reader, const Located& at, LimitsConfig& into) {
+  bytes_field<member>(reader, at, into.http);
+}
+void read_fields_max(R& reader, const Located& at, LimitsConfig& into) {
+  int_field<&http::Limits::fields_max, 1, 10'000>(reader, at, into.http);
+}
+
+constexpr int kMany = 10'000'000;  // above any fd limit we will meet
+constexpr Key<LimitsConfig> kLimitKeys[] = {
+    {"head_bytes_max", http_limit_bytes<&http::Limits::head_bytes_max>},
+    {"fields_max", read_fields_max},
+    {"request_line_bytes_max", http_limit_bytes<&http::Limits::request_line_bytes_max>},
+    {"chunk_extension_line_bytes_max", http_limit_bytes<&http::Limits::chunk_extension_line_bytes_max>},
+    {"chunk_extensions_bytes_max", http_limit_bytes<&http::Limits::chunk_extensions_bytes_max>},
+    {"trailer_bytes_max", http_limit_bytes<&http::Limits::trailer_bytes_max>},
+    {"buffer_bytes_max", bytes_field<&LimitsConfig::buffer_bytes_max>},
+    {"upstream_connections_per_endpoint_max",
+     int_field<&LimitsConfig::upstream_connections_per_endpoint_max, 1, kMany>},
+    {"upstream_connections_max", int_field<&LimitsConfig::upstream_connections_max, 0, kMany>},
+    {"downstream_connections_max", int_field<&LimitsConfig::downstream_connections_max, 1, kMany>},
+    {"requests_waiting_per_app_max", int_field<&LimitsConfig::requests_waiting_per_app_max, 0, kMany>},
+};
+
+// ---- tests[]
+
+void read_expect_app(R& reader, const Located& at, ConfigTest& into) {
+  for (const Located& item : reader.items_or_one(at)) {
+    if (auto text = reader.text(item)) {
+      if (auto id = read_app_id(reader, item, *text)) into.expect_apps.push_back(*id);
+    }
+  }
+}
+
+constexpr Key<ConfigTest> kExpectKeys[] = {
+    {"app", read_expect_app},
+    {"status", int_field<&ConfigTest::expect_status, 100, 599>},
+};
+
+void read_expect(R& reader, const Located& at, ConfigTest& into) {
+  reader.map<ConfigTest>(at, into, kExpectKeys);
+  if (at.node.kind != YamlNode::Kind::map || at.node.entries.empty()) reader.problem(at, "expects nothing");
+}
+
+constexpr Key<ConfigTest> kTestKeys[] = {
+    {"get", text_field<&ConfigTest::get>, true},
+    {"expect", read_expect, true},
+};
+
+void read_tests(R& reader, const Located& at, Config& into) {
+  for (const Located& item : reader.items(at)) {
+    ConfigTest test;
+    reader.map<ConfigTest>(item, test, kTestKeys);
+    test.where = reader.report().where(item.key);
+    into.tests.push_back(std::move(test));
+  }
+}
+
+// ---- the whole
+
+template <auto member, const auto& keys>
+void section(R& reader, const Located& at, Config& into) {
+  using Value = typename MemberOf<decltype(member)>::Value;
+  reader.map<Value>(at, into.*member, keys);
+}
+
+void read_access_log(R& reader, const Located& at, Config& into) {
+  into.access_log.emplace();
+  reader.map<AccessLogConfig>(at, *into.access_log, kAccessLogKeys);
+}
+
+constexpr Key<Config> kConfigKeys[] = {
+    {"version", int_field<&Config::version, 1, 1>, true},
+    {"workers", read_workers},
+    {"admin", section<&Config::admin, kAdminKeys>},
+    {"access_log", read_access_log},
+    {"listeners", read_listeners},
+    {"routes", read_routes},
+    {"expose", section<&Config::expose, kExposeKeys>},
+    {"apps", read_apps},
+    {"discovery", section<&Config::discovery, kDiscoveryKeys>},
+    {"http", section<&Config::http, kHttpKeys>},
+    {"timeouts", section<&Config::timeouts, kTimeoutKeys>},
+    {"limits", section<&Config::limits, kLimitKeys>},
+    {"tests", read_tests},
+};
+
+}  // namespace
+
+void read_config(ConfigReader& reader, const YamlNode& root, Config& into) {
+  reader.map<Config>(Located{root, ""}, into, kConfigKeys);
+}
+
+}  // namespace lotse::proxy

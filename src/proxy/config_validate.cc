@@ -1,0 +1,223 @@
+#include "proxy/config_validate.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "http/url.h"
+
+namespace lotse::proxy {
+namespace {
+
+// Labels of letters, digits, "-" and "_" with dots between (names with "_" exist in the wild), an IPv4 address (which
+// looks like one), or an IPv6 address in brackets. Lower case by now.
+bool is_host_name(std::string_view host) {
+  if (host.starts_with('[')) return http::is_valid_authority(host) && host.ends_with(']');
+  if (host.empty() || host.size() > 253) return false;
+  std::size_t label = 0;
+  for (std::size_t i = 0; i <= host.size(); ++i) {
+    if (i == host.size() || host[i] == '.') {
+      if (label == 0 || label > 63 || host[i - label] == '-' || host[i - 1] == '-') return false;
+      label = 0;
+    } else {
+      bool is_letter = (host[i] >= 'a' && host[i] <= 'z') || (host[i] >= '0' && host[i] <= '9');
+      if (!is_letter && host[i] != '-' && host[i] != '_') return false;
+      ++label;
+    }
+  }
+  return true;
+}
+
+std::string problem_of_path(std::string_view path) {
+  if (!path.starts_with('/')) return "must start with \"/\"";
+  if (path.find("//") != path.npos) return "doubled slashes never match: paths are normalised first";
+  if (path.find_first_of("?#") != path.npos) return "a path has no \"?\" or \"#\"";
+  if (path.find_first_of("*{}") != path.npos) return "matches by segment; patterns are not supported";
+  for (unsigned char c : path) {
+    if (c <= ' ' || c >= 0x7f || c == '\\') return "holds a character that must be percent-encoded";
+  }
+  for (std::string_view segment : {"/./", "/../"}) {
+    if (std::string(path).append("/").find(segment) != std::string::npos) {
+      return "dot segments never match: paths are normalised first";
+    }
+  }
+  return {};
+}
+
+void validate_listeners(const Config& config, ConfigReport& report) {
+  std::map<std::string, std::size_t> names;
+  for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+    const ListenerConfig& listener = config.listeners[i];
+    std::string key = fmt::format("listeners[{}]", i);
+    if (!listener.name.empty()) {
+      auto [first, is_new] = names.emplace(listener.name, i);
+      if (!is_new) {
+        report.problem(key + ".name",
+                       fmt::format("\"{}\" is the name of listeners[{}] too", listener.name, first->second));
+      }
+    }
+    for (std::size_t j = 0; j < i; ++j) {
+      const net::Address& other = config.listeners[j].parsed_address;
+      if (listener.parsed_address.is_empty() || !(other == listener.parsed_address)) continue;
+      if (other.port() == 0) continue;  // any free port: never the same one
+      report.problem(key + ".address", fmt::format("listeners[{}] has the same address", j));
+    }
+  }
+  if (config.listeners.empty()) report.warning("listeners", "there are none: nothing is served");
+}
+
+void validate_match(const Config& config, const RouteMatch& match, const std::string& key, ConfigReport& report) {
+  if (!match.host.text.empty()) {
+    std::string_view name = match.host.text;
+    if (match.host.is_wildcard) name.remove_prefix(1);
+    if (!is_host_name(name)) {
+      report.problem(key + ".host", "must be a host name without port, or \"*.\" and a host name");
+    }
+  }
+  if (std::string what = problem_of_path(match.path); !what.empty()) report.problem(key + ".path", what);
+  std::vector<std::string_view> names;
+  for (const ListenerConfig& listener : config.listeners) names.push_back(listener.name);
+  for (std::size_t i = 0; i < match.listeners.size(); ++i) {
+    if (std::find(names.begin(), names.end(), match.listeners[i]) != names.end()) continue;
+    std::string_view near = nearest(match.listeners[i], names);
+    report.problem(fmt::format("{}.listeners[{}]", key, i),
+                   fmt::format("there is no listener \"{}\"{}", match.listeners[i],
+                               near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+  }
+}
+
+// On which listener would both match? A route for some listeners beats one for all, so those two may share a match.
+bool is_same_match(const RouteMatch& a, const RouteMatch& b) {
+  if (!(a.host == b.host) || a.path != b.path || a.listeners.empty() != b.listeners.empty()) return false;
+  if (a.listeners.empty()) return true;
+  return std::any_of(a.listeners.begin(), a.listeners.end(), [&](const std::string& name) {
+    return std::find(b.listeners.begin(), b.listeners.end(), name) != b.listeners.end();
+  });
+}
+
+void validate_targets(const RouteConfig& route, const std::string& key, ConfigReport& report) {
+  if (route.to.empty()) return report.problem(key + ".to", "names no app");
+  std::set<std::pair<std::string, std::string>> seen;
+  int weights = 0;
+  for (std::size_t i = 0; i < route.to.size(); ++i) {
+    const WeightedTarget& target = route.to[i];
+    weights += target.weight;
+    if (!target.app.app.empty() && !seen.emplace(target.app.app, target.app.port).second) {
+      report.problem(fmt::format("{}.to[{}]", key, i), "the same app twice; give it one weight");
+    }
+  }
+  if (weights == 0) report.problem(key + ".to", "all weights are 0");
+}
+
+void validate_routes(const Config& config, ConfigReport& report) {
+  // By host and path, so that a file with thousands of routes is not compared pair by pair.
+  std::map<std::pair<std::string, std::string>, std::vector<std::size_t>> same_place;
+  for (std::size_t i = 0; i < config.routes.size(); ++i) {
+    const RouteConfig& route = config.routes[i];
+    std::string key = fmt::format("routes[{}]", i);
+    validate_match(config, route.match, key + ".match", report);
+    validate_targets(route, key, report);
+    std::string host = (route.match.host.is_wildcard ? "*" : "") + route.match.host.text;
+    std::vector<std::size_t>& others = same_place[{host, route.match.path}];
+    auto same = std::find_if(others.begin(), others.end(),
+                             [&](std::size_t j) { return is_same_match(config.routes[j].match, route.match); });
+    if (same != others.end()) {
+      report.problem(key + ".match", fmt::format("the same as {}", config.routes[*same].where));
+    } else if (others.size() < 100) {
+      others.push_back(i);
+    }
+  }
+}
+
+void validate_expose(const ExposeConfig& expose, ConfigReport& report) {
+  if (expose.host.empty()) return;
+  if (expose.host.find("{app}") == std::string::npos) {
+    return report.problem("expose.host", "must hold {app}, as in \"{app}.apps.example.com\"");
+  }
+  if (!is_host_name(exposed_host(expose.host, "/a"))) {
+    report.problem("expose.host", "is not a host name once {app} is replaced");
+  }
+}
+
+void validate_static(const SourceConfig& source, const std::string& key, ConfigReport& report) {
+  for (const auto& [app, endpoints] : source.fixed) {
+    std::set<std::string> seen;
+    for (std::size_t i = 0; i < endpoints.size(); ++i) {
+      std::string place = fmt::format("{}.static.{}{}", key, app, endpoints.size() == 1 ? "" : fmt::format("[{}]", i));
+      auto url = http::parse_url("http://" + endpoints[i]);
+      bool has_port =
+          endpoints[i].find(':', endpoints[i].starts_with('[') ? endpoints[i].find(']') : 0) != std::string::npos;
+      if (!url || url->target != "/" || url->endpoint.port == 0 || !has_port || endpoints[i].ends_with('/')) {
+        report.problem(place, "must be host:port");
+      } else if (!seen.insert(endpoints[i]).second) {
+        report.problem(place, "the same endpoint twice");
+      }
+    }
+  }
+}
+
+void validate_discovery(const Config& config, ConfigReport& report) {
+  int schedulers = 0;
+  std::set<model::AppId> announced;
+  for (std::size_t i = 0; i < config.discovery.sources.size(); ++i) {
+    const SourceConfig& source = config.discovery.sources[i];
+    std::string key = fmt::format("discovery.sources[{}]", i);
+    if (!source.scheduler.empty()) {
+      ++schedulers;
+      auto url = http::parse_url(source.scheduler);
+      if (!url)
+        report.problem(key + ".scheduler", url.error().what);
+      else if (url->target != "/")
+        report.problem(key + ".scheduler", "must be a URL without a path");
+      for (std::size_t j = 0; j < i; ++j) {
+        if (config.discovery.sources[j].scheduler == source.scheduler) {
+          report.problem(key + ".scheduler", fmt::format("the same as discovery.sources[{}]", j));
+        }
+      }
+    }
+    validate_static(source, key, report);
+    for (const auto& [app, endpoints] : source.fixed) {
+      if (!announced.insert(app).second) report.problem(key + ".static." + app, "another source has this app too");
+    }
+  }
+  if (schedulers > 0) return;  // who knows what it will announce
+  for (std::size_t i = 0; i < config.routes.size(); ++i) {
+    for (const WeightedTarget& target : config.routes[i].to) {
+      if (target.app.app.empty() || announced.contains(target.app.app)) continue;
+      report.warning(fmt::format("routes[{}].to", i),
+                     fmt::format("no source announces {}: requests get 503", target.app.app));
+    }
+  }
+}
+
+void validate_tests(const Config& config, ConfigReport& report) {
+  for (std::size_t i = 0; i < config.tests.size(); ++i) {
+    std::string key = fmt::format("tests[{}]", i);
+    if (config.tests[i].get.empty()) continue;  // missing: said already
+    if (auto url = http::parse_url(config.tests[i].get); !url || url->endpoint.host.empty()) {
+      report.problem(key + ".get", "must be a URL like http://shop.example.com/api");
+    }
+  }
+}
+
+void validate_limits(const LimitsConfig& limits, ConfigReport& report) {
+  if (limits.http.request_line_bytes_max > limits.http.head_bytes_max) {
+    report.problem("limits.request_line_bytes_max", "is more than head_bytes_max");
+  }
+  if (limits.http.head_bytes_max > 1024 * 1024) report.problem("limits.head_bytes_max", "is more than 1MiB");
+}
+
+}  // namespace
+
+void validate_config(const Config& config, ConfigReport& report) {
+  validate_listeners(config, report);
+  validate_routes(config, report);
+  validate_expose(config.expose, report);
+  validate_discovery(config, report);
+  validate_limits(config.limits, report);
+  validate_tests(config, report);
+}
+
+}  // namespace lotse::proxy

@@ -1,0 +1,12 @@
+// What must hold between the keys of a configuration that was read: names that exist, matches that differ, grammars of
+// hosts and paths. Adds to the report; changes nothing.
+#pragma once
+
+#include "proxy/config.h"
+#include "proxy/config_report.h"
+
+namespace lotse::proxy {
+
+void validate_config(const Config& config, ConfigReport& report);
+
+}  // namespace lotse::proxy
