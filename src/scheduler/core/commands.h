@@ -17,18 +17,37 @@
 
 namespace lotse::scheduler {
 
-struct Write { std::string key, value; };  // "task/<id>", "app/<id>", ... (records.h)
-struct Erase { std::string key; };
+struct Write {  // "task/<id>", "app/<id>", ... (records.h)
+  std::string key, value;
+  bool is_synced = true;  // false: task health and the like. A step with no synced write and no erase need not wait for
+                          // its commit; a later synced transaction carries what is still outstanding
+};
+struct Erase {
+  std::string key;
+};
 
-struct DeploymentResult { model::Version version; std::string deployment; };
-struct KilledTasks { std::vector<model::TaskId> tasks; };
+struct DeploymentResult {
+  model::Version version;
+  std::string deployment;
+};
+struct KilledTasks {
+  std::vector<model::TaskId> tasks;
+};
 struct Done {};
-using Answer = std::variant<DeploymentResult, KilledTasks, Done, model::ApiError, model::AgentAnswer, model::StatusAnswer,
-                            model::ProxyReportAnswer>;
-struct Reply { Token token = 0; Answer answer; };
+using Answer = std::variant<DeploymentResult, KilledTasks, Done, model::ApiError, model::AgentAnswer,
+                            model::StatusAnswer, model::ProxyReportAnswer>;
+struct Reply {
+  Token token = 0;
+  Answer answer;
+};
 
-struct SendToAgent { model::AgentId agent; model::AgentCommand command; };
-struct PublishRoutes { model::RouteUpdate update; };
+struct SendToAgent {
+  model::AgentId agent;
+  model::AgentCommand command;
+};
+struct PublishRoutes {
+  model::RouteUpdate update;
+};
 
 // An event of GET /v2/events, typed; the server renders it as JSON (MARATHON.md section 4).
 struct Emit {
@@ -44,7 +63,9 @@ struct Emit {
   std::string plan_json, current_step_json;
 };
 
-struct WakeAt { Instant instant; };  // at most one per step: when Tick is wanted
+struct WakeAt {
+  Instant instant;
+};  // at most one per step: when Tick is wanted
 
 using Command = std::variant<Write, Erase, Reply, SendToAgent, PublishRoutes, Emit, WakeAt>;
 

@@ -21,7 +21,7 @@ struct ChangeApps {
   std::vector<model::App> set;
   std::vector<model::AppId> create_only;  // ids of `set` that must not exist yet (POST): 409 otherwise
   std::vector<model::AppId> remove;
-  std::vector<model::AppId> restart;      // restart even where nothing differs
+  std::vector<model::AppId> restart;  // restart even where nothing differs
   bool force = false;
 };
 struct KillTasks {  // DELETE tasks; wipe has no meaning without persistent volumes and acts as a kill
@@ -35,14 +35,32 @@ struct CancelDeployment {
   std::string deployment;
   bool force = false;  // true: only stop; false: a new deployment back to the state before
 };
-struct ResetDelay { Token token = 0; model::AppId app; };
+struct ResetDelay {
+  Token token = 0;
+  model::AppId app;
+};
 
-struct AgentRegistered { Token token = 0; model::AgentRegistration registration; };
-struct AgentConnected { model::AgentId agent; };      // its command stream (re)opened: send what is unconfirmed again
-struct AgentReported { Token token = 0; model::AgentId agent; model::StatusReport report; };
+struct AgentRegistered {
+  Token token = 0;
+  model::AgentRegistration registration;
+};
+struct AgentConnected {
+  model::AgentId agent;
+};  // its command stream (re)opened: send what is unconfirmed again
+struct AgentReported {
+  Token token = 0;
+  model::AgentId agent;
+  model::StatusReport report;
+};
 
-struct ProxyJoined { std::string proxy, boot; };       // GET /v1/routes: the lease is taken before the snapshot is cut
-struct ProxyReported { Token token = 0; std::string proxy; model::ProxyReport report; };
+struct ProxyJoined {
+  std::string proxy, boot;
+};  // GET /v1/routes: the lease is taken before the snapshot is cut
+struct ProxyReported {
+  Token token = 0;
+  std::string proxy;
+  model::ProxyReport report;
+};
 
 struct Tick {};  // the time named by the last WakeAt has come (or any other time: harmless)
 
