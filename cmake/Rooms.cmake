@@ -26,9 +26,9 @@ function(lotse_room name)
   target_link_libraries(lotse_${name} PUBLIC lotse_options ${ROOM_UNDER} ${ROOM_LIBS} PRIVATE ${ROOM_PRIVATE_LIBS})
 endfunction()
 
-# lotse_test(NAME [LIBS target...]): one test program of every *_test.cc in the calling folder, each case a ctest of its own.
+# lotse_test(NAME [LIBS target...] [TIMEOUT seconds] [LABELS label...] [SERIAL]): one test program of every *_test.cc in the calling folder, each case a ctest of its own.
 function(lotse_test name)
-  cmake_parse_arguments(TEST "" "TIMEOUT" "LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(TEST "SERIAL" "TIMEOUT" "LIBS;LABELS" ${ARGN})
   if(NOT TEST_TIMEOUT)
     set(TEST_TIMEOUT 120)
   endif()
@@ -40,5 +40,5 @@ function(lotse_test name)
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name}_test PRIVATE lotse_options ${TEST_LIBS} GTest::gtest_main)
   gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT ${TEST_TIMEOUT} LABELS "${TEST_LABELS}")
+    PROPERTIES TIMEOUT ${TEST_TIMEOUT} LABELS "${TEST_LABELS}" RUN_SERIAL "${TEST_SERIAL}")
 endfunction()
