@@ -77,27 +77,33 @@ Result<bool, Problem> is_running(ApiClient& client, const std::string& deploymen
   return false;
 }
 
-// What the deployment wanted, once it is over.
-Result<Unit, Problem> judge(ApiClient& client, const Followed& followed) {
+// Once the deployment is over: do the apps run what it wanted? False: not yet (an unchanged app whose tasks start
+// again).
+Result<bool, Problem> is_fulfilled(ApiClient& client, const Followed& followed) {
   for (const std::string& id : followed.apps) {
     auto view = look_at(client, id);
     if (!view) return fail(view.error());
     if (!view->exists) return fail(Problem{id, "the app was destroyed meanwhile"});
     const json& app = view->app;
-    if (!followed.version.empty() && app.value("version", "") != followed.version) {
-      return fail(Problem{id, fmt::format("the deployment was replaced: the app is at version {}, not {}",
-                                          app.value("version", ""), followed.version)});
+    if (std::string now = app.value("version", ""); !followed.version.empty() && now != followed.version) {
+      return fail(Problem{
+          id, fmt::format("the deployment was replaced: the app is at version {}, not {}", now, followed.version)});
     }
     int good =
         app.value("healthChecks", json::array()).empty() ? app.value("tasksRunning", 0) : app.value("tasksHealthy", 0);
-    if (good < app.value("instances", 0)) {
-      std::string failure = failure_of(app);
-      return fail(
-          Problem{id, fmt::format("the deployment ended with {} of {} instances{}", good, app.value("instances", 0),
-                                  failure.empty() ? "" : "; last failure: " + failure)});
-    }
+    if (good < app.value("instances", 0)) return false;
   }
-  return Unit{};
+  return true;
+}
+
+// One line of counts; `failure` becomes the app's last task failure, when there is one.
+void show_counts(ApiClient& client, const std::string& id, Duration waited, ProgressLine& line, std::string& failure) {
+  auto view = look_at(client, id);
+  if (!view || !view->exists) return;
+  std::string seen = failure_of(view->app);
+  if (!seen.empty()) failure = seen;
+  line.show(fmt::format("{:3}s  {}", std::chrono::duration_cast<std::chrono::seconds>(waited).count(),
+                        counts_of(id, view->app)));
 }
 
 }  // namespace
@@ -113,26 +119,25 @@ std::string health_of(const json& task) {
 
 Result<Unit, Problem> wait_for_deployment(ApiClient& client, const Followed& followed) {
   SystemClock clock;
-  Instant started = clock.now();
+  const Instant started = clock.now();
   ProgressLine line;
   std::string failure, unreachable;
+  bool is_over = followed.deployment.empty();
   for (;;) {
-    Duration waited = clock.now() - started;
-    auto running = followed.deployment.empty() ? Result<bool, Problem>(false) : is_running(client, followed.deployment);
+    const Duration waited = clock.now() - started;
     // A scheduler that restarts in the middle resumes the deployment, so silence is waited out.
+    auto running = is_over ? Result<bool, Problem>(false) : is_running(client, followed.deployment);
     unreachable = running ? "" : running.error().text();
-    if (running && !*running) break;
-    if (running && !followed.apps.empty()) {
-      auto view = look_at(client, followed.apps.front());
-      if (view && view->exists) {
-        std::string seen = failure_of(view->app);
-        if (!seen.empty()) failure = seen;
-        line.show(fmt::format("{:3}s  {}", std::chrono::duration_cast<std::chrono::seconds>(waited).count(),
-                              counts_of(followed.apps.front(), view->app)));
-      }
-    } else if (!running) {
-      line.show(unreachable + "; still trying");
+    if (running && !*running) {
+      is_over = true;
+      auto fulfilled = is_fulfilled(client, followed);
+      if (!fulfilled) return fail(fulfilled.error());
+      if (*fulfilled) break;
     }
+    if (!running)
+      line.show(unreachable + "; still trying");
+    else if (!followed.apps.empty())
+      show_counts(client, followed.apps.front(), waited, line, failure);
     if (waited > followed.timeout) {
       std::string why = !unreachable.empty() ? "; " + unreachable
                         : !failure.empty()   ? "; last task failure: " + failure
@@ -142,9 +147,8 @@ Result<Unit, Problem> wait_for_deployment(ApiClient& client, const Followed& fol
     }
     client.wait(milliseconds(200));
   }
-  auto verdict = judge(client, followed);
-  if (verdict) line.show(fmt::format("{:3.1f}s  done", std::chrono::duration<double>(clock.now() - started).count()));
-  return verdict;
+  line.show(fmt::format("{:.1f}s  done", std::chrono::duration<double>(clock.now() - started).count()));
+  return Unit{};
 }
 
 }  // namespace lotse::cli
