@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -21,9 +22,10 @@ class Loop {
   ~Loop();  // every handle's owner must be gone: runs the loop empty and CHECKs that it closes
   Loop(const Loop&) = delete;
 
-  void run();   // until stop(), or until nothing but our own internals is left and keep_alive is false
+  void run();   // until stop(); with set_keep_alive(false) also until no handle, armed timer or posted work is left
   void stop();  // any thread; run() returns after the current callbacks
-  void run_once_ready();  // one non-blocking turn (tests)
+  void run_once_ready();                 // one non-blocking turn (tests)
+  void set_keep_alive(bool keep_alive);  // default: true, as a worker may have nothing to do but wait for post()
 
   // Any thread: runs `work` on the loop's thread, in order per caller. Work posted after run() ended runs at the next
   // run() or is destroyed with the loop.
