@@ -18,7 +18,13 @@ class UniqueFd {
   UniqueFd() = default;
   explicit UniqueFd(int fd) : fd_(fd) {}
   UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  UniqueFd& operator=(UniqueFd&& other) noexcept { if (this != &other) { close(); fd_ = other.release(); } return *this; }
+  UniqueFd& operator=(UniqueFd&& other) noexcept {
+    if (this != &other) {
+      close();
+      fd_ = other.release();
+    }
+    return *this;
+  }
   ~UniqueFd() { close(); }
   int get() const { return fd_; }
   int release() { return std::exchange(fd_, -1); }
@@ -45,10 +51,10 @@ class Listener {
   // Returns null with errno's Error when the loop cannot watch it.
   static Result<std::unique_ptr<Listener>> open(Loop& loop, UniqueFd fd,
                                                 std::function<void(std::unique_ptr<Stream>)> on_accept);
-  virtual ~Listener() = default;           // closes the socket: what waits in its queue is reset
-  virtual void pause() = 0;                // stop accepting; the kernel queues
+  virtual ~Listener() = default;  // closes the socket: what waits in its queue is reset
+  virtual void pause() = 0;       // stop accepting; the kernel queues
   virtual void resume() = 0;
-  virtual void accept_all_queued() = 0;    // until EAGAIN, for a final stop
+  virtual void accept_all_queued() = 0;  // until EAGAIN, for a final stop
   virtual Address address() const = 0;
 };
 

@@ -17,11 +17,11 @@ class Loop;
 
 class StreamListener {
  public:
-  virtual void on_connected() {}                         // streams made by connect() only
+  virtual void on_connected() {}                           // streams made by connect() only
   virtual void on_bytes(std::span<const char> bytes) = 0;  // valid during the call: the buffer is the loop's
-  virtual void on_end() = 0;                             // the peer sent FIN; writing still works
-  virtual void on_error(Error error) = 0;                // the stream is dead; the last callback
-  virtual void on_drained() {}                           // queued_bytes() reached 0 after a write left some
+  virtual void on_end() = 0;                               // the peer sent FIN; writing still works
+  virtual void on_error(Error error) = 0;                  // the stream is dead; the last callback
+  virtual void on_drained() {}                             // queued_bytes() reached 0 after a write left some
 
  protected:
   ~StreamListener() = default;

@@ -1,0 +1,300 @@
+#include "net/uv_stream.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "net/uv_error.h"
+
+namespace lotse::net {
+
+std::unique_ptr<Stream> connect(Loop& loop, const Address& address, StreamListener& listener) {
+  return UvStream::connect(loop, address, listener);
+}
+
+Result<std::unique_ptr<Stream>> adopt_stream(Loop& loop, int fd) {
+  UniqueFd owned(fd);
+  Address local = local_address(fd);
+  if (local.is_empty()) return fail(error_from_uv(UV_ENOTSOCK));
+  auto stream = UvStream::adopt(loop, std::move(owned), local.raw()->sa_family, Address());
+  if (!stream) return fail(stream.error());
+  return std::unique_ptr<Stream>(std::move(*stream));
+}
+
+Result<std::unique_ptr<UvStream>> UvStream::adopt(Loop& loop, UniqueFd fd, int family, const Address& peer) {
+  bool is_unix = family == AF_UNIX;
+  if (!is_unix && family != AF_INET && family != AF_INET6) return fail(error_from_uv(UV_EAFNOSUPPORT));
+  auto stream = std::make_unique<UvStream>(loop);
+  if (int code = stream->open(is_unix); code != 0) return fail(error_from_uv(code));
+  int code = is_unix ? uv_pipe_open(&stream->handle_.raw()->pipe, fd.get())
+                     : uv_tcp_open(&stream->handle_.raw()->tcp, fd.get());
+  if (code != 0) return fail(error_from_uv(code));
+  stream->peer_ = peer;
+  if (peer.is_empty()) {
+    sockaddr_storage raw{};
+    socklen_t length = sizeof raw;
+    if (getpeername(fd.get(), reinterpret_cast<sockaddr*>(&raw), &length) == 0) {
+      stream->peer_ = Address::from_sockaddr(reinterpret_cast<sockaddr*>(&raw), length);
+    }
+    if (!is_unix) uv_tcp_nodelay(&stream->handle_.raw()->tcp, 1);  // accepted ones have it from their listener
+  }
+  fd.release();
+  return stream;
+}
+
+std::unique_ptr<UvStream> UvStream::connect(Loop& loop, const Address& address, StreamListener& listener) {
+  auto stream = std::make_unique<UvStream>(loop);
+  stream->listener_ = &listener;
+  stream->peer_ = address;
+  stream->begin_connect(address);
+  return stream;
+}
+
+int UvStream::open(bool is_unix) {
+  return handle_.open(*this, [&](Raw* raw) {
+    return is_unix ? uv_pipe_init(loop_.raw(), &raw->pipe, 0) : uv_tcp_init(loop_.raw(), &raw->tcp);
+  });
+}
+
+// Connecting ------------------------------------------------------------------------------------------------------
+
+void UvStream::begin_connect(const Address& address) {
+  is_connecting_ = true;
+  int code = address.is_empty() ? UV_EINVAL : open(address.is_unix());
+  if (code == 0) {
+    auto request = std::make_unique<uv_connect_t>();
+    auto done = [](uv_connect_t* raw, int status) {
+      std::unique_ptr<uv_connect_t> owned(raw);
+      if (UvStream* self = Handle::owner_of(raw->handle); self != nullptr) self->on_connected(status);
+    };
+    if (address.is_unix()) {
+      // libuv's own connect takes the path as text and so cannot say "abstract"; that is all that it cannot.
+      std::string path = address.to_string().substr(5);
+      if (path.front() == '@') {
+        code = UV_EAFNOSUPPORT;
+      } else {
+        uv_pipe_connect(request.release(), &handle_.raw()->pipe, path.c_str(), done);
+      }
+    } else {
+      code = uv_tcp_connect(request.get(), &handle_.raw()->tcp, address.raw(), done);
+      if (code == 0) {
+        request.release();
+        uv_tcp_nodelay(&handle_.raw()->tcp, 1);
+      }
+    }
+  }
+  if (code == 0) return;
+  write_error_ = error_from_uv(code);
+  write_error_->retry = Retry::always;
+  report_later();
+}
+
+void UvStream::on_connected(int status) {
+  if (has_failed_ || write_error_) return;
+  is_connecting_ = false;
+  if (status != 0) {
+    Error error = error_from_uv(status);
+    error.retry = Retry::always;  // not a byte was sent
+    return report(error);
+  }
+  if (wants_reading_) uv_read_start(stream(), on_uv_alloc, on_uv_read);
+  if (shutdown_wanted_ && waiting_.empty()) send_shutdown();
+  if (listener_ != nullptr) listener_->on_connected();
+}
+
+// Reading ---------------------------------------------------------------------------------------------------------
+
+void UvStream::start_reading() {
+  if (wants_reading_ || has_ended_ || has_failed_ || !handle_.is_open()) return;
+  wants_reading_ = true;
+  if (!is_connecting_) uv_read_start(stream(), on_uv_alloc, on_uv_read);
+}
+
+void UvStream::stop_reading() {
+  if (!wants_reading_) return;
+  wants_reading_ = false;
+  if (handle_.is_open() && !is_connecting_) uv_read_stop(stream());
+  if (write_error_) report_later();  // it waited for the end of the reading, which may now never come
+}
+
+void UvStream::on_uv_alloc(uv_handle_t* handle, std::size_t, uv_buf_t* buffer) noexcept {
+  UvStream* self = Handle::owner_of(handle);
+  if (self == nullptr) return;  // an empty buffer: libuv reports UV_ENOBUFS, which we drop as well
+  std::span<char> shared = self->loop_.read_buffer();
+  *buffer = uv_buf_init(shared.data(), static_cast<unsigned>(shared.size()));
+}
+
+void UvStream::on_uv_read(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) noexcept {
+  UvStream* self = Handle::owner_of(stream);
+  if (self == nullptr || count == 0 || self->has_failed_) return;
+  if (count > 0) {
+    if (self->listener_ != nullptr) self->listener_->on_bytes({buffer->base, static_cast<std::size_t>(count)});
+    return;
+  }
+  if (count == UV_EOF) return self->on_end_of_stream();
+  self->report(self->write_error_.value_or(error_from_uv(static_cast<int>(count))));
+}
+
+void UvStream::on_end_of_stream() {
+  wants_reading_ = false;
+  has_ended_ = true;
+  uv_read_stop(stream());
+  if (write_error_) return report(*write_error_);
+  if (listener_ != nullptr) listener_->on_end();
+}
+
+// Writing ---------------------------------------------------------------------------------------------------------
+
+void UvStream::write(std::span<const std::string_view> pieces) {
+  if (!can_write()) return;
+  std::size_t skip = 0;  // of the first piece
+  if (!is_connecting_ && !is_sending_ && waiting_.empty() && !try_to_write(pieces, skip)) return;
+  for (std::string_view piece : pieces) {
+    waiting_.insert(waiting_.end(), piece.begin() + static_cast<std::ptrdiff_t>(std::exchange(skip, 0)), piece.end());
+  }
+  if (!is_sending_ && !waiting_.empty()) send_waiting();
+}
+
+// Sends what the socket takes and leaves the rest in `pieces` and `skip`. False: it failed.
+bool UvStream::try_to_write(std::span<const std::string_view>& pieces, std::size_t& skip) {
+  constexpr std::size_t kBuffersMax = 64;  // an exchange's head and body are a handful
+  std::array<uv_buf_t, kBuffersMax> buffers;
+  while (!pieces.empty()) {
+    unsigned count = 0;
+    std::size_t offered = 0;
+    for (std::string_view piece : pieces.first(std::min(pieces.size(), kBuffersMax))) {
+      // libuv does not write through `base`, but its type is shared with reading.
+      buffers[count++] = uv_buf_init(const_cast<char*>(piece.data()), static_cast<unsigned>(piece.size()));
+      offered += piece.size();
+    }
+    if (offered == 0) {
+      pieces = pieces.subspan(count);
+      continue;
+    }
+    int code = uv_try_write(stream(), buffers.data(), count);
+    if (code == UV_EAGAIN) return true;
+    if (code < 0) return fail_write(code), false;
+    auto sent = static_cast<std::size_t>(code);
+    bool is_whole = sent == offered;
+    while (!pieces.empty() && count > 0 && sent >= pieces.front().size()) {
+      sent -= pieces.front().size();
+      pieces = pieces.subspan(1);
+      --count;
+    }
+    if (!is_whole) {
+      skip = sent;
+      return true;
+    }
+  }
+  return true;
+}
+
+void UvStream::send_waiting() {
+  auto request = spare_ ? std::move(spare_) : std::make_unique<WriteRequest>();
+  request->bytes.swap(waiting_);
+  uv_buf_t buffer = uv_buf_init(request->bytes.data(), static_cast<unsigned>(request->bytes.size()));
+  if (int code = uv_write(request.get(), stream(), &buffer, 1, on_uv_written); code != 0) return fail_write(code);
+  request.release();
+  is_sending_ = true;
+}
+
+void UvStream::on_uv_written(uv_write_t* raw, int status) noexcept {
+  std::unique_ptr<WriteRequest> request(static_cast<WriteRequest*>(raw));
+  if (UvStream* self = Handle::owner_of(raw->handle); self != nullptr) self->on_written(std::move(request), status);
+}
+
+void UvStream::on_written(std::unique_ptr<WriteRequest> request, int status) {
+  is_sending_ = false;
+  if (has_failed_ || write_error_) return;
+  if (status != 0) return fail_write(status);
+  request->bytes.clear();
+  if (request->bytes.capacity() > kKeptBufferBytes) request->bytes = {};
+  spare_ = std::move(request);
+  if (!waiting_.empty()) {
+    send_waiting();
+    if (shutdown_wanted_ && is_sending_) send_shutdown();
+    return;
+  }
+  if (listener_ != nullptr && !is_connecting_) listener_->on_drained();
+}
+
+std::size_t UvStream::queued_bytes() const {
+  if (!handle_.is_open()) return 0;
+  return waiting_.size() + (is_sending_ ? uv_stream_get_write_queue_size(stream()) : 0);
+}
+
+// Ending ----------------------------------------------------------------------------------------------------------
+
+void UvStream::shutdown() {
+  if (!can_write()) return;
+  shutdown_wanted_ = true;
+  if (!is_connecting_ && waiting_.empty()) send_shutdown();
+}
+
+// libuv sends the FIN after the write requests that it has.
+void UvStream::send_shutdown() {
+  if (std::exchange(shutdown_sent_, true)) return;
+  auto request = std::make_unique<uv_shutdown_t>();
+  int code = uv_shutdown(request.get(), stream(), [](uv_shutdown_t* raw, int status) {
+    std::unique_ptr<uv_shutdown_t> owned(raw);
+    UvStream* self = Handle::owner_of(raw->handle);
+    if (self != nullptr && status != 0 && status != UV_ECANCELED) self->fail_write(status);
+  });
+  if (code == 0) {
+    request.release();
+  } else {
+    fail_write(code);
+  }
+}
+
+// What uv_tcp_close_reset() does, which refuses a stream that is shutting down.
+void UvStream::reset() {
+  if (!handle_.is_open()) return;
+  uv_os_fd_t fd = -1;
+  if (uv_fileno(reinterpret_cast<uv_handle_t*>(handle_.raw()), &fd) == 0) {
+    linger at_once{.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  }
+  handle_.close();
+  alive_.reset();
+  wants_reading_ = false;
+  has_failed_ = true;
+}
+
+Address UvStream::local() const {
+  uv_os_fd_t fd = -1;
+  if (!handle_.is_open() || uv_fileno(reinterpret_cast<uv_handle_t*>(handle_.raw()), &fd) != 0) return {};
+  return local_address(fd);
+}
+
+// Failing ---------------------------------------------------------------------------------------------------------
+
+// A peer that answers early and closes makes our writing fail while its answer is still unread in the kernel. So while
+// we are reading, the error waits until the reading has come to its end, which such a socket reaches for certain.
+void UvStream::fail_write(int code) {
+  if (has_failed_ || write_error_) return;
+  write_error_ = error_from_uv(code);
+  waiting_ = {};
+  if (!wants_reading_ || is_connecting_) report_later();
+}
+
+void UvStream::report_later() {
+  if (alive_) return;
+  alive_ = std::make_shared<char>();
+  loop_.defer([this, weak = std::weak_ptr<char>(alive_)] {
+    if (weak.expired()) return;  // we have gone
+    alive_.reset();
+    if (write_error_ && !(wants_reading_ && !is_connecting_)) report(*write_error_);
+  });
+}
+
+void UvStream::report(Error error) {
+  if (std::exchange(has_failed_, true)) return;
+  write_error_.reset();
+  waiting_ = {};
+  wants_reading_ = false;
+  if (handle_.is_open() && !is_connecting_) uv_read_stop(stream());
+  if (listener_ != nullptr) listener_->on_error(error);
+}
+
+}  // namespace lotse::net

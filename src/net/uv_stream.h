@@ -1,0 +1,89 @@
+// The one implementation of Stream over libuv: TCP and unix sockets, connecting or connected. For the .cc files of net;
+// everyone else sees Stream. Owned by whoever owns the Stream; one loop thread.
+//
+// Writing has at most two buffers: one that libuv is sending and one that fills meanwhile and goes next. Both keep
+// their capacity up to kKeptBufferBytes, so a stream that is warm allocates nothing; an idle one that never lagged has
+// none.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "net/listen.h"
+#include "net/loop.h"
+#include "net/stream.h"
+#include "net/uv_handle.h"
+
+namespace lotse::net {
+
+class UvStream final : public Stream {
+ public:
+  // A connected socket. Takes the descriptor, also on failure. `peer` may be empty: then the kernel is asked.
+  static Result<std::unique_ptr<UvStream>> adopt(Loop& loop, UniqueFd fd, int family, const Address& peer);
+  static std::unique_ptr<UvStream> connect(Loop& loop, const Address& address, StreamListener& listener);
+  explicit UvStream(Loop& loop) : loop_(loop) {}
+  ~UvStream() override = default;
+
+  void set_listener(StreamListener* listener) override { listener_ = listener; }
+  void start_reading() override;
+  void stop_reading() override;
+  bool is_reading() const override { return wants_reading_; }
+  using Stream::write;
+  void write(std::span<const std::string_view> pieces) override;
+  std::size_t queued_bytes() const override;
+  void shutdown() override;
+  void reset() override;
+  Address peer() const override { return peer_; }
+  Address local() const override;
+
+ private:
+  union Raw {
+    uv_stream_t stream{};
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+  };
+  using Handle = UvHandle<Raw, UvStream>;
+  struct WriteRequest : uv_write_t {
+    std::vector<char> bytes;
+  };
+  static constexpr std::size_t kKeptBufferBytes = 64 * 1024;
+
+  int open(bool is_unix);
+  uv_stream_t* stream() const { return &handle_.raw()->stream; }
+  bool can_write() const { return handle_.is_open() && !has_failed_ && !write_error_ && !shutdown_wanted_; }
+
+  void begin_connect(const Address& address);
+  void on_connected(int status);
+  static void on_uv_alloc(uv_handle_t* handle, std::size_t suggested, uv_buf_t* buffer) noexcept;
+  static void on_uv_read(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) noexcept;
+  static void on_uv_written(uv_write_t* request, int status) noexcept;
+  void on_end_of_stream();
+
+  bool try_to_write(std::span<const std::string_view>& pieces, std::size_t& skip);
+  void send_waiting();
+  void on_written(std::unique_ptr<WriteRequest> request, int status);
+  void send_shutdown();
+
+  void fail_write(int code);
+  void report_later();
+  void report(Error error);
+
+  Loop& loop_;
+  StreamListener* listener_ = nullptr;
+  Handle handle_;
+  bool is_connecting_ = false;
+  bool wants_reading_ = false;
+  bool has_ended_ = false;        // the peer sent FIN
+  bool is_sending_ = false;       // libuv has a write request of ours
+  bool shutdown_wanted_ = false;  // no more writes are taken
+  bool shutdown_sent_ = false;
+  bool has_failed_ = false;           // on_error was called: nothing more comes
+  std::optional<Error> write_error_;  // not reported yet
+  std::unique_ptr<WriteRequest> spare_;
+  std::vector<char> waiting_;
+  std::shared_ptr<char> alive_;  // made only to report an error later
+  Address peer_;
+};
+
+}  // namespace lotse::net
