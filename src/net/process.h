@@ -17,8 +17,8 @@ struct ProcessOptions {
   std::vector<std::string> arguments;    // argv[1..]
   std::vector<std::string> environment;  // "NAME=value"; exactly these
   std::string directory;
-  int stdout_fd = -1, stderr_fd = -1;    // inherited descriptors; -1: /dev/null
-  bool new_session = false;              // setsid: it outlives us and can be signalled as a group
+  int stdout_fd = -1, stderr_fd = -1;  // inherited descriptors; -1: /dev/null
+  bool new_session = false;            // setsid: it outlives us and can be signalled as a group
   int uid = -1, gid = -1;
 };
 
@@ -38,8 +38,8 @@ class SignalWatch {
   virtual ~SignalWatch() = default;
 };
 
-// Calls back (debounced 50 ms) when the file's content may have changed, also when it is replaced by a rename or through
-// a symlinked directory (watches by polling its identity every 500 ms as well as by inotify).
+// Calls back (debounced 50 ms) when the file's content may have changed, also when it is replaced by a rename or
+// through a symlinked directory (watches by polling its identity every 500 ms as well as by inotify).
 class FileWatch {
  public:
   static std::unique_ptr<FileWatch> open(Loop& loop, const std::string& path, std::function<void()> on_changed);
