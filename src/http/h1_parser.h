@@ -27,7 +27,7 @@ struct Limits {
 };
 
 struct ParseError {
-  int status = 0;            // what a server answers: 400, 405, 413, 414, 431, 501, 505. 0: no error
+  int status = 0;            // what a server answers: 400, 405, 414, 431, 501, 505; from a response always 502. 0: none
   const char* reason = "";   // static text for the log: "bare LF in header"
   explicit operator bool() const { return status != 0; }
 };
@@ -45,7 +45,8 @@ class RequestListener {
 
 class ResponseListener {
  public:
-  virtual void on_response_head(const ResponseHead& head) = 0;  // 1xx too (not 101): the final one follows
+  // 1xx come here too and the final one follows, without a complete between them; after 101 comes complete.
+  virtual void on_response_head(const ResponseHead& head) = 0;
   virtual void on_response_body(std::span<const char> bytes) = 0;
   virtual void on_response_trailers(std::span<const Field> trailers) = 0;
   virtual void on_response_complete() = 0;
@@ -57,8 +58,10 @@ class ResponseListener {
 struct FeedResult {
   std::size_t consumed = 0;  // < bytes.size() when a message completed, an upgrade began, or on error
   bool message_complete = false;
-  bool upgraded = false;     // 101 answered / upgrade request complete: the rest is not HTTP/1
-  ParseError error;
+  // With message_complete. A response: it was 101, the rest is not HTTP/1. A request: it asked for an upgrade; feed on
+  // only when the answer is another one.
+  bool upgraded = false;
+  ParseError error;          // for good: feed() goes on answering it
 };
 
 class RequestParser {
@@ -67,7 +70,9 @@ class RequestParser {
   ~RequestParser();
   // The listener may not feed() or destroy the parser from a callback; pause() makes feed() return after it.
   FeedResult feed(std::span<const char> bytes);
-  void pause();            // from a callback: feed() returns having consumed what it had reported
+  // From a callback: feed() returns having consumed what it had reported. A message that needs no further bytes is
+  // completed all the same, so that nobody has to feed nothing.
+  void pause();
   bool is_between_messages() const;  // nothing of the next message has come: an idle connection
   bool has_partial_head() const;
   void release();          // between messages: give the head buffer back (idle connections own nothing)
@@ -81,7 +86,8 @@ class ResponseParser {
  public:
   ResponseParser(ResponseListener& listener, const Limits& limits);
   ~ResponseParser();
-  // Before each response: what was asked. HEAD has no body; `upgrade_asked` allows 101 (unasked 101 is an error).
+  // Before each response: what was asked. HEAD has no body; `upgrade_asked` allows 101 (unasked 101 is an error, and so
+  // are bytes when nothing is expected).
   void expect(Method method, bool upgrade_asked = false);
   FeedResult feed(std::span<const char> bytes);
   void pause();

@@ -1,0 +1,133 @@
+// What request and response parsing have in common: collecting a head, splitting its field lines, and reading the body
+// by length, by chunks or until the connection ends. The first of our own checks run on every head byte; then llhttp
+// must agree with the head as a whole, and it alone reads the chunk framing. Internal to the parser.
+#pragma once
+
+#include <llhttp.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "http/chunk_line.h"
+#include "http/h1_parser.h"
+#include "http/head_scanner.h"
+
+namespace lotse::http {
+
+// What the fields say about framing and the connection; the first violation of PROXY.md "Posture" 3, 4 and 6 is
+// `error`.
+struct FieldFacts {
+  std::optional<std::uint64_t> content_length;
+  bool is_chunked = false;
+  bool says_close = false, says_keep_alive = false, names_upgrade = false;
+  bool expects_continue = false;
+  std::string_view host, upgrade;
+  int hosts = 0, upgrades = 0;
+};
+
+class MessageReader {
+ public:
+  MessageReader(llhttp_type_t type, const Limits& limits);
+  virtual ~MessageReader() = default;
+  MessageReader(const MessageReader&) = delete;
+  MessageReader& operator=(const MessageReader&) = delete;
+
+  FeedResult feed(std::span<const char> bytes);
+  void pause() { paused_ = true; }
+  bool is_between_messages() const { return phase_ == Phase::start && !seen_cr_; }
+  bool has_partial_head() const { return phase_ == Phase::head || (phase_ == Phase::start && seen_cr_); }
+  bool finish();
+  void release();
+
+ protected:
+  enum class Body : std::uint8_t { none, fixed, chunked, until_close, interim };  // interim: another head follows (1xx)
+  struct CheckedHead {
+    ParseError error;
+    Body body = Body::none;
+    std::uint64_t length = 0;  // for Body::fixed
+    bool is_chunked = false;   // what the fields say, whether or not there is a body
+    bool upgrades = false;
+  };
+
+  virtual bool may_start() const { return true; }  // false: bytes nobody asked for
+  // Our checks of the head; its listener hears of it in emit_head(), when llhttp has agreed.
+  virtual CheckedHead check_head(std::string_view start_line) = 0;
+  virtual void emit_head() = 0;
+  virtual void emit_body(std::span<const char> bytes) = 0;
+  virtual void emit_trailers(std::span<const Field> trailers) = 0;
+  virtual void emit_complete() = 0;
+
+  std::span<const Field> fields() const { return fields_; }
+  // Reads what the collected fields say; `minor_version` decides about Transfer-Encoding and Upgrade.
+  ParseError read_facts(int minor_version, FieldFacts& facts) const;
+  const Limits& limits() const { return limits_; }
+
+ private:
+  enum class Phase : std::uint8_t {
+    start,
+    head,
+    fixed,
+    chunk_line,
+    chunk_data,
+    chunk_end,
+    trailers,
+    until_close,
+    failed
+  };
+
+  class Buffer {  // grows by doubling up to what the scanner lets in
+   public:
+    void append(std::span<const char> bytes, std::size_t bytes_max);
+    void clear() { size_ = 0; }
+    void release();
+    std::string_view text() const { return {bytes_.get(), size_}; }
+
+   private:
+    std::unique_ptr<char[]> bytes_;
+    std::size_t size_ = 0, capacity_ = 0;
+  };
+
+  // Each takes what belongs to its phase from the front of `bytes` (never empty) and says how much that was.
+  std::size_t feed_start(std::span<const char> bytes, FeedResult& result);
+  std::size_t feed_head(std::span<const char> bytes, FeedResult& result);
+  std::size_t feed_fixed(std::span<const char> bytes, FeedResult& result);
+  std::size_t feed_chunk_line(std::span<const char> bytes, FeedResult& result);
+  std::size_t feed_chunk_data(std::span<const char> bytes, FeedResult& result);
+  std::size_t feed_chunk_end(std::span<const char> bytes, FeedResult& result);
+  std::size_t feed_trailers(std::span<const char> bytes, FeedResult& result);
+
+  ParseError confirm_head(std::string_view head, const CheckedHead& checked);
+  ParseError confirm(std::string_view bytes, llhttp_errno_t expected);
+  void begin_body(const CheckedHead& checked, FeedResult& result);
+  void complete(FeedResult& result);
+  void fail(FeedResult& result, ParseError error);
+
+  static const llhttp_settings_t& settings();
+  static int on_chunk_header(llhttp_t* llhttp);
+
+  llhttp_t llhttp_;
+  llhttp_type_t type_;
+  const Limits& limits_;
+  Phase phase_ = Phase::start;
+  bool paused_ = false;
+  bool seen_cr_ = false;  // of an empty line before a request, or of the line end after a chunk
+  bool skipped_empty_line_ = false;
+  bool upgrades_ = false;
+  HeadScanner scanner_;
+  ChunkLine chunk_line_;
+  std::uint64_t left_ = 0;           // of the body or the chunk
+  bool chunk_announced_ = false;     // llhttp has read a whole chunk line
+  std::size_t extension_bytes_ = 0;  // of this body
+  Buffer head_, trailer_bytes_;
+  std::vector<Field> fields_, trailers_;
+  ParseError error_;
+};
+
+// Splits "Name: value\r\n..." (checked by HeadScanner, without the empty line) into views.
+ParseError split_fields(std::string_view lines, std::vector<Field>& fields);
+
+}  // namespace lotse::http
