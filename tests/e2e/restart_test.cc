@@ -1,6 +1,7 @@
 // kill -9 of every part, under load and in the middle of a deployment: P3 and P4.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "tests/e2e/cluster.h"
