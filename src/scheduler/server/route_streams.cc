@@ -36,6 +36,7 @@ void RouteStreams::reset(model::Revision revision, std::vector<model::Endpoint> 
   cached_ = nullptr;
   table_.clear();
   revision_ = revision;
+  reset_at_ = revision.number;
   for (model::Endpoint& endpoint : table) {
     Key key{endpoint.task, endpoint.app, endpoint.port, endpoint.host, endpoint.host_port};
     table_[std::move(key)] = std::make_shared<const model::Endpoint>(std::move(endpoint));
@@ -80,7 +81,7 @@ void RouteStreams::publish(const model::RouteUpdate& update) {
 void RouteStreams::follow(http::Responder responder, std::optional<model::Revision> last) {
   auto subscriber = std::make_unique<Subscriber>();
   bool is_known = last && last->epoch == revision_.epoch && last->number <= revision_.number &&
-                  (last->number == revision_.number || (!ring_.empty() && ring_.front().from <= last->number));
+                  last->number > reset_at_ && ring_.front().from <= last->number;
   subscriber->revision = is_known ? last->number : revision_.number;
   if (!is_known) subscriber->snapshot = current_snapshot();
   add(std::move(responder), std::move(subscriber));

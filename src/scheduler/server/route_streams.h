@@ -83,6 +83,7 @@ class RouteStreams {
   net::Loop& loop_;
   Options options_;
   model::Revision revision_;
+  std::uint64_t reset_at_ = 0;  // the revision reset() gave: nobody resumes from there or before
   std::map<Key, std::shared_ptr<const model::Endpoint>> table_;
   std::shared_ptr<const Snapshot> cached_;  // of revision_; null: not asked for yet
   std::deque<Delta> ring_;

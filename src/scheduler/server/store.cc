@@ -27,14 +27,18 @@ constexpr std::int64_t kSchema = 1;
 // Bounds of one group: beyond them the next fsync takes the rest, so that no answer waits for a huge transaction.
 constexpr std::size_t kGroupTransactionsMax = 512;
 constexpr std::size_t kGroupBytesMax = 8 * 1024 * 1024;
+constexpr std::size_t kProbeBytes = 64 * 1024;
 
 using Completion = std::function<void(Result<std::uint64_t, Problem>)>;
+using Probed = std::function<void(Result<Unit, Problem>)>;
 using Loaded = std::function<void(Result<StoreRecords, Problem>)>;
 
-struct Job {
+struct Job {  // exactly one of the callbacks is set
   std::vector<StoreChange> changes;
   Completion on_done;
-  Loaded on_loaded;  // set: a load instead
+  Loaded on_loaded;
+  Probed on_probed;
+  bool is_commit() const { return static_cast<bool>(on_done); }
 };
 
 // What the two threads share.
@@ -70,6 +74,7 @@ class Log {
   Result<Unit, Problem> raise_term();
   Result<StoreRecords, Problem> records();
   Result<Unit, Problem> commit(std::span<Job> group);
+  Result<Unit, Problem> probe();
   std::uint64_t term() const { return term_; }
   std::uint64_t revision() const { return revision_; }
   const std::string& cluster() const { return cluster_; }
@@ -79,10 +84,11 @@ class Log {
   Result<Unit, Problem> prepare_statements();
   Result<Unit, Problem> put_meta(std::string_view key, std::string_view value);
   Result<Unit, Problem> apply(std::span<Job> group, std::uint64_t& revision);
+  Result<Unit, Problem> end_transaction(Result<Unit, Problem> so_far);
 
   Database database_;
   Statement put_, erase_, put_meta_;
-  std::uint64_t term_ = 0, revision_ = 0;
+  std::uint64_t term_ = 0, revision_ = 0, probes_ = 0;
   std::string cluster_, directory_;
 };
 
@@ -160,9 +166,9 @@ Result<Unit, Problem> Log::raise_term() {
     cluster_ = make_uuid(random);
   }
   if (auto done = database_.run("BEGIN IMMEDIATE"); !done) return fail(done.error());
-  if (auto done = put_meta("term", std::to_string(++term_)); !done) return fail(done.error());
-  if (auto done = put_meta("cluster", cluster_); !done) return fail(done.error());
-  return database_.run("COMMIT");
+  auto done = put_meta("term", std::to_string(++term_));
+  if (done) done = put_meta("cluster", cluster_);
+  return end_transaction(std::move(done));
 }
 
 Result<StoreRecords, Problem> Log::records() {
@@ -191,19 +197,29 @@ Result<Unit, Problem> Log::apply(std::span<Job> group, std::uint64_t& revision) 
       if (auto done = statement.next(); !done) return fail(done.error());
     }
   }
-  if (auto done = put_meta("revision", std::to_string(revision)); !done) return done;
-  return database_.run("COMMIT");
+  return put_meta("revision", std::to_string(revision));
 }
 
 Result<Unit, Problem> Log::commit(std::span<Job> group) {
   std::uint64_t revision = revision_;
-  auto done = apply(group, revision);
-  if (done) {
-    revision_ = revision;
-  } else if (database_.in_transaction()) {  // SQLite rolls back by itself after some errors (full disk), not after all
+  auto done = end_transaction(apply(group, revision));
+  if (done) revision_ = revision;
+  return done;
+}
+
+Result<Unit, Problem> Log::probe() {
+  auto done = database_.run("BEGIN IMMEDIATE");
+  if (done) done = put_meta("probe", std::string(kProbeBytes, static_cast<char>('0' + ++probes_ % 10)));
+  return end_transaction(std::move(done));
+}
+
+// SQLite rolls back by itself after some errors, not after all.
+Result<Unit, Problem> Log::end_transaction(Result<Unit, Problem> so_far) {
+  if (so_far) so_far = database_.run("COMMIT");
+  if (!so_far && database_.in_transaction()) {
     if (auto undone = database_.run("ROLLBACK"); !undone) log::error("scheduler", "{}", undone.error().text());
   }
-  return done;
+  return so_far;
 }
 
 }  // namespace
@@ -225,6 +241,7 @@ struct Store::Impl {
   void run();
   void commit_group(std::vector<Job> group);
   void answer_load(Job job);
+  void answer_probe(Job job);
 };
 
 Result<std::unique_ptr<Store>, Problem> Store::open(net::Loop& loop, Options options, StoreRecords& records) {
@@ -268,7 +285,7 @@ void Store::commit(std::vector<StoreChange> changes, Completion on_done) {
   ++impl_->queued;
   {
     std::lock_guard guard(impl_->mailbox.mutex);
-    impl_->mailbox.jobs.push_back({std::move(changes), std::move(on_done), nullptr});
+    impl_->mailbox.jobs.push_back({std::move(changes), std::move(on_done), nullptr, nullptr});
   }
   impl_->mailbox.wake.notify_one();
 }
@@ -276,7 +293,15 @@ void Store::commit(std::vector<StoreChange> changes, Completion on_done) {
 void Store::load(Loaded on_done) {
   {
     std::lock_guard guard(impl_->mailbox.mutex);
-    impl_->mailbox.jobs.push_back({{}, nullptr, std::move(on_done)});
+    impl_->mailbox.jobs.push_back({{}, nullptr, std::move(on_done), nullptr});
+  }
+  impl_->mailbox.wake.notify_one();
+}
+
+void Store::probe(Probed on_done) {
+  {
+    std::lock_guard guard(impl_->mailbox.mutex);
+    impl_->mailbox.jobs.push_back({{}, nullptr, nullptr, std::move(on_done)});
   }
   impl_->mailbox.wake.notify_one();
 }
@@ -290,20 +315,22 @@ void Store::Impl::run() {
       if (mailbox.jobs.empty()) return;
       std::size_t bytes = 0;
       while (!mailbox.jobs.empty() && group.size() < kGroupTransactionsMax && bytes < kGroupBytesMax) {
-        if (mailbox.jobs.front().on_loaded && !group.empty()) break;  // a load stands alone, in its place
-        bool is_load = static_cast<bool>(mailbox.jobs.front().on_loaded);
+        bool is_commit = mailbox.jobs.front().is_commit();
+        if (!is_commit && !group.empty()) break;  // loads and probes stand alone, in their place
         for (const StoreChange& change : mailbox.jobs.front().changes) {
           bytes += change.key.size() + (change.value ? change.value->size() : 0);
         }
         group.push_back(std::move(mailbox.jobs.front()));
         mailbox.jobs.pop_front();
-        if (is_load) break;
+        if (!is_commit) break;
       }
     }
-    if (group.front().on_loaded) {
+    if (group.front().is_commit()) {
+      commit_group(std::move(group));
+    } else if (group.front().on_loaded) {
       answer_load(std::move(group.front()));
     } else {
-      commit_group(std::move(group));
+      answer_probe(std::move(group.front()));
     }
   }
 }
@@ -345,10 +372,17 @@ void Store::Impl::commit_group(std::vector<Job> group) {
 
 void Store::Impl::answer_load(Job job) {
   auto records = log.records();
-  if (records) failed.reset();
   loop.post([is_alive = alive, on_loaded = std::move(job.on_loaded),
              records = std::make_shared<Result<StoreRecords, Problem>>(std::move(records))] {
     if (*is_alive) on_loaded(std::move(*records));
+  });
+}
+
+void Store::Impl::answer_probe(Job job) {
+  auto done = log.probe();
+  if (done) failed.reset();
+  loop.post([is_alive = alive, on_probed = std::move(job.on_probed), done = std::move(done)] {
+    if (*is_alive) on_probed(done);
   });
 }
 

@@ -49,11 +49,16 @@ class Store {
   const std::string& cluster() const;  // random, made with the database
 
   // All or nothing, durable when `on_done` comes with the revision it got. Completions come from the loop in the order
-  // of the calls. After a failure every later commit fails too, until load(): each was made on top of the failed one.
+  // of the calls. After a failure every later commit fails too, until probe() succeeds: each was made on top of the
+  // failed one.
   void commit(std::vector<StoreChange> changes, std::function<void(Result<std::uint64_t, Problem>)> on_done);
 
-  // What the disk holds, after everything queued before; ends the failing described above.
+  // What the disk holds, after everything queued before.
   void load(std::function<void(Result<StoreRecords, Problem>)> on_done);
+
+  // Writes and syncs 64 KiB of its own: true means that there is room for more than one small change. Ends the failing,
+  // so the caller must have loaded after the failure.
+  void probe(std::function<void(Result<Unit, Problem>)> on_done);
 
   std::size_t queued() const;  // commits whose completion has not come yet
   const StoreStats& stats() const;
