@@ -1,0 +1,23 @@
+#include "agent/node_resources.h"
+
+#include <sched.h>
+#include <sys/statvfs.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+namespace lotse::agent {
+
+NodeResources read_node_resources(const std::string& data_path) {
+  constexpr double kMebibyte = 1024.0 * 1024.0;
+  NodeResources resources;
+  resources.cpus = static_cast<double>(::sysconf(_SC_NPROCESSORS_ONLN));
+  if (struct sysinfo info{}; ::sysinfo(&info) == 0) {
+    resources.mem_mib = static_cast<double>(info.totalram) * static_cast<double>(info.mem_unit) / kMebibyte;
+  }
+  if (struct statvfs disk{}; ::statvfs(data_path.c_str(), &disk) == 0) {
+    resources.disk_mib = static_cast<double>(disk.f_blocks) * static_cast<double>(disk.f_frsize) / kMebibyte;
+  }
+  return resources;
+}
+
+}  // namespace lotse::agent
