@@ -30,7 +30,10 @@ struct Settings {  // design section 3, "Times"
       std::chrono::seconds(60);  // from the last acknowledgement; label lotse.drainSeconds overrides
   Duration port_quarantine = std::chrono::seconds(60);
   Duration resend_after = std::chrono::seconds(10);  // a command without effect is sent again
-  Duration stable_after = std::chrono::seconds(10);  // a healthy run of this length clears the app's launch delay
+  Duration missing_grace =
+      std::chrono::seconds(5);  // a confirmed task the agent does not list: its end may be on its way
+  Duration agent_forget_after = std::chrono::hours(24);  // lost for so long, and with no task that may come back
+  Duration stable_after = std::chrono::seconds(10);      // a healthy run of this length clears the app's launch delay
   int service_port_first = 10000, service_port_last = 20000;
   std::size_t versions_max = 50;      // kept per app, besides those in use
   std::size_t deployments_max = 100;  // running at once: 403 beyond
@@ -71,7 +74,8 @@ struct Task {
   std::optional<bool> readiness_passed;
 
   // Not stored.
-  Instant staged_instant, confirmed_instant, command_sent;
+  Instant command_sent;                  // its launch or kill, last
+  std::optional<Instant> missing_since;  // confirmed, but not in the agent's list
   std::optional<Instant> unreachable_instant;
   std::optional<Instant> healthy_since;  // running, ready and its checks alive; for the launch delay
   std::uint64_t up_revision = 0;         // of this epoch: since when its endpoints are published `up`; 0: they are not
@@ -124,9 +128,9 @@ struct Resources {  // integers, so that what was taken and given back is even a
   std::int64_t micro_cpus = 0, mem_kib = 0, disk_kib = 0;
   Resources& operator+=(const Resources& other);
   Resources& operator-=(const Resources& other);
-  bool fits_in(const Resources& room) const;
   bool operator==(const Resources&) const = default;
 };
+Resources make_resources(double cpus, double mem_mib, double disk_mib);
 Resources resources_of(const model::App& app);
 
 struct PortRelease {  // ports of an ended task, not to be drawn again yet
@@ -142,7 +146,7 @@ struct Agent {
   std::uint64_t acknowledged = 0;         // the highest status number committed for registration.data_id
   std::map<model::TaskId, PortRelease> releases;
   // Not stored.
-  AgentHealth health = AgentHealth::live;
+  AgentHealth health = AgentHealth::live;  // after a start suspect, until it is heard or its full time is over
   Instant last_heard;
   std::optional<Instant> listed;  // when this incarnation last said all its tasks
   std::set<model::TaskId> tasks;  // with zombies: whatever holds resources
@@ -180,6 +184,7 @@ struct State {
   std::set<model::TaskId> draining;                             // tasks with Leaving::draining
   std::map<int, int> service_ports;                             // port -> how many apps claim it
   Timers timers;
+  bool is_fresh = false;  // just restored: the first step looks at everything
 };
 
 // For the API: nullptr when the app does not exist or is being deleted.
@@ -197,6 +202,6 @@ bool is_usable_by_all_proxies(const State& state, const Task& task);
 
 // Why an app's next task finds no place: reason -> number of agents ("InsufficientCpus", "UnfulfilledConstraint", ...).
 // Agents where it would fit are counted under "". For GET /v2/queue; walks all agents.
-std::map<std::string, int> explain_placement(const State& state, const model::App& app);
+std::map<std::string, int> explain_placement(const State& state, const model::App& app, Instant now);
 
 }  // namespace lotse::scheduler
