@@ -1,0 +1,156 @@
+#include "agent/docker_runtime.h"
+
+#include <fmt/core.h>
+
+#include "agent/durable_file.h"
+#include "base/log.h"
+#include "net/loop.h"
+
+namespace lotse::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kListInterval = 60s;  // events may get lost inside Docker; Mesos reconciled every 10 minutes
+constexpr Duration kListRetry = 500ms;
+
+std::string ownership_label(const std::string& data_id) { return fmt::format("{}={}", kLabelDataId, data_id); }
+
+RuntimeError refused(std::string words) { return {RuntimeError::Outcome::refused, std::move(words)}; }
+
+}  // namespace
+
+DockerRuntime::DockerRuntime(net::Loop& loop, const std::string& socket_path, std::function<ContainerContext()> context,
+                             std::string sandboxes_path, std::string data_id, Callbacks callbacks)
+    : loop_(loop),
+      context_(std::move(context)),
+      sandboxes_path_(std::move(sandboxes_path)),
+      data_id_(std::move(data_id)),
+      callbacks_(std::move(callbacks)),
+      docker_(loop, socket_path),
+      list_timer_(loop.timers(), [this] { list_soon(Duration::zero()); }),
+      events_(docker_, ownership_label(data_id_),
+              {.on_up = [this] { on_up(); },
+               .on_down = [this](const std::string& words) { on_down(words); },
+               .on_event = [this](const DockerEvent& event) { on_event(event); }}) {}
+
+void DockerRuntime::connect() { events_.start(); }
+
+void DockerRuntime::on_up() {
+  if (was_tried_ && !problem_.empty()) log::info("agent", "Docker answers");
+  was_tried_ = true;
+  problem_.clear();
+  list_soon(Duration::zero());
+  callbacks_.on_availability();
+}
+
+void DockerRuntime::on_down(const std::string& words) {
+  bool changed = !was_tried_ || problem_ != words;
+  was_tried_ = true;
+  if (!changed) return;
+  problem_ = words;
+  log::warn("agent", "{}", words);
+  callbacks_.on_availability();
+}
+
+void DockerRuntime::on_event(const DockerEvent& event) {
+  auto task = event.attributes.find(kLabelTask);
+  if (task != event.attributes.end()) callbacks_.on_news(task->second);
+}
+
+void DockerRuntime::list_soon(Duration delay) {
+  if (delay > Duration::zero()) return list_timer_.start(delay);
+  listing_ = list();  // an older one under way is overtaken
+  listing_.start();
+}
+
+Async<Unit> DockerRuntime::list() {
+  auto listing = docker_.list(ownership_label(data_id_));
+  auto containers = co_await listing;
+  if (!containers) {
+    log::warn("agent", "cannot list containers: {}", containers.error().words);
+    list_timer_.start(events_.is_up() ? kListRetry : kListInterval);
+    co_return Unit{};
+  }
+  has_listed_ = true;
+  list_timer_.start(kListInterval);
+  callbacks_.on_listed(*containers);
+  co_return Unit{};
+}
+
+Async<Outcome<Observation>> DockerRuntime::look(model::TaskId task) {
+  auto inspecting = docker_.inspect(container_name(task));
+  auto report = co_await inspecting;
+  if (!report) co_return fail(report.error());
+  if (!*report) co_return Observation{.kind = Observation::Kind::absent};
+  auto owner = (*report)->labels.find(kLabelDataId);
+  if (owner == (*report)->labels.end() || owner->second != data_id_) {
+    co_return fail(refused(fmt::format("a container named {} exists and is not this agent's", container_name(task))));
+  }
+  co_return std::move((*report)->seen);
+}
+
+Async<Outcome<Unit>> DockerRuntime::create(model::LaunchTask launch, std::function<void(bool)> on_interruptible) {
+  ContainerContext context = context_();
+  context.sandbox_path = sandboxes_path_ + "/" + launch.task;
+  auto body = container_body(launch, context);
+  if (!body) co_return fail(refused(body.error().text()));
+  if (Done made = make_folders(context.sandbox_path); !made) co_return fail(refused(made.error().text()));
+
+  std::string image = with_tag(launch.app.container->image);
+  bool may_pull = true;
+  for (bool pull_first = launch.app.container->force_pull_image;; pull_first = true) {
+    if (pull_first) {
+      on_interruptible(true);
+      auto pulling = docker_.pull(image);
+      auto pulled = co_await pulling;
+      on_interruptible(false);
+      // A pull leaves nothing to look for: whatever went wrong, it failed, in Docker's words.
+      if (!pulled) co_return fail(refused(pulled.error().words));
+      may_pull = false;
+    }
+    auto creating = docker_.create(container_name(launch.task), *body);
+    auto created = co_await creating;
+    if (!created) co_return fail(created.error());
+    if (*created) co_return Unit{};
+    if (!may_pull) co_return fail(refused(fmt::format("No such image: {}", image)));
+  }
+}
+
+Async<Outcome<Unit>> DockerRuntime::start(model::LaunchTask launch) {
+  auto starting = docker_.start(container_name(launch.task));
+  auto started = co_await starting;
+  co_return started;
+}
+
+Async<Outcome<Unit>> DockerRuntime::stop(model::TaskId task, Duration grace) {
+  auto stopping = docker_.stop(container_name(task), grace);
+  auto stopped = co_await stopping;
+  co_return stopped;
+}
+
+Async<Outcome<Unit>> DockerRuntime::remove(model::TaskId task) {
+  auto removing = docker_.remove(container_name(task));
+  auto removed = co_await removing;
+  if (removed) remove_tree(sandboxes_path_ + "/" + task);
+  co_return removed;
+}
+
+Async<Outcome<CommandResult>> DockerRuntime::run_command(model::LaunchTask launch, std::string command,
+                                                         Duration timeout) {
+  auto running = docker_.exec(container_name(launch.task), std::move(command), timeout);
+  auto result = co_await running;
+  co_return result;
+}
+
+Async<std::string> DockerRuntime::log_tail(model::TaskId task, std::size_t bytes_max) {
+  auto reading = docker_.log_tail(container_name(task), bytes_max);
+  auto text = co_await reading;
+  co_return text;
+}
+
+std::unique_ptr<LogFollower> DockerRuntime::follow_log(const model::TaskId& task, LogCallbacks callbacks) {
+  return docker_.follow_log(container_name(task), std::move(callbacks));
+}
+
+}  // namespace lotse::agent

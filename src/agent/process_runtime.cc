@@ -1,0 +1,317 @@
+#include "agent/process_runtime.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <coroutine>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+
+#include "agent/durable_file.h"
+#include "agent/process_log.h"
+#include "agent/task_environment.h"
+#include "base/log.h"
+#include "net/awaitables.h"
+#include "net/listen.h"
+#include "net/loop.h"
+
+namespace lotse::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kPollInterval = 100ms;
+constexpr std::uint64_t kPollsPerLogCheck = 20;
+constexpr Duration kEndPollInterval = 20ms;
+constexpr Duration kKillPatience = 10s;  // a process in uninterruptible sleep may not even hear SIGKILL
+
+// $1: the command, $2: where its exit code goes. The traps make this shell outlive the SIGTERM that its group gets; in
+// the command's own shell they are back at their defaults.
+constexpr const char* kWrapper =
+    "trap : HUP INT QUIT TERM; /bin/sh -c \"$1\"; code=$?; "
+    "echo \"$code\" >\"$2.tmp\" && mv \"$2.tmp\" \"$2\"; exit \"$code\"";
+
+RuntimeError refused(std::string words) { return {RuntimeError::Outcome::refused, std::move(words)}; }
+
+std::optional<int> exit_code_in(const std::string& path) {
+  auto file = read_whole(path, 4096);
+  if (!file || !file->exists) return std::nullopt;
+  int code = 0;
+  auto [end, error] = std::from_chars(file->content.data(), file->content.data() + file->content.size(), code);
+  if (error != std::errc{}) return std::nullopt;
+  return code;
+}
+
+struct Account {
+  int uid = -1, gid = -1;
+};
+std::optional<Account> account_of(const std::string& user) {
+  const passwd* entry = ::getpwnam(user.c_str());
+  if (entry == nullptr) return std::nullopt;
+  return Account{static_cast<int>(entry->pw_uid), static_cast<int>(entry->pw_gid)};
+}
+
+std::vector<std::string> environment_for(const model::LaunchTask& launch, const std::string& host,
+                                         const std::string& sandbox) {
+  auto variables = task_environment(launch, host, sandbox);
+  const char* path = std::getenv("PATH");
+  variables.emplace("PATH", path != nullptr ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+  variables.emplace("HOME", sandbox);
+  std::vector<std::string> list;
+  for (const auto& [name, value] : variables) list.push_back(name + "=" + value);
+  return list;
+}
+
+// A command that is awaited: `auto code = co_await run;` gives its exit code, or nothing when the time was over; then
+// its whole group is killed. Destroying it kills as well: a check nobody waits for has no business running.
+class CommandRun {
+ public:
+  CommandRun(net::Loop& loop, Duration timeout)
+      : timer_(loop.timers(), [this] { finish(std::nullopt); }), timeout_(timeout) {}
+  CommandRun(const CommandRun&) = delete;
+  ~CommandRun() {
+    if (process_ && !ended_) process_->kill(SIGKILL, true);
+  }
+  Result<Unit> spawn(net::Loop& loop, const net::ProcessOptions& options) {
+    auto process = net::Process::spawn(loop, options, [this](int code, int signal) {
+      ended_ = true;
+      finish(signal != 0 ? 128 + signal : code);
+    });
+    if (!process) return fail(process.error());
+    process_ = std::move(*process);
+    timer_.start(timeout_);
+    return Unit{};
+  }
+  bool await_ready() const { return ended_; }
+  void await_suspend(std::coroutine_handle<> waiter) { waiter_ = waiter; }
+  std::optional<int> await_resume() { return code_; }
+
+ private:
+  void finish(std::optional<int> code) {
+    timer_.stop();
+    code_ = code;
+    if (!code && process_) process_->kill(SIGKILL, true);
+    if (auto waiter = std::exchange(waiter_, nullptr)) waiter.resume();
+  }
+  net::Timer timer_;
+  Duration timeout_;
+  std::unique_ptr<net::Process> process_;
+  std::coroutine_handle<> waiter_;
+  std::optional<int> code_;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+ProcessRuntime::ProcessRuntime(net::Loop& loop, std::string data_path, std::string host,
+                               std::function<void(const model::TaskId&)> on_news)
+    : loop_(loop),
+      data_path_(std::move(data_path)),
+      host_(std::move(host)),
+      on_news_(std::move(on_news)),
+      poll_timer_(loop.timers(), [this] { poll(); }) {}
+
+ProcessRuntime::Paths ProcessRuntime::paths_of(const model::TaskId& task) const {
+  return {data_path_ + "/processes/" + task, data_path_ + "/sandboxes/" + task};
+}
+
+Async<Outcome<Observation>> ProcessRuntime::look(model::TaskId task) { co_return look_now(task); }
+
+Observation ProcessRuntime::look_now(const model::TaskId& task) {
+  using Kind = Observation::Kind;
+  Paths paths = paths_of(task);
+  Observation seen;
+  auto pid_file = read_whole(paths.pid(), 4096);
+  auto identity = pid_file ? parse_process_identity(pid_file->content) : std::nullopt;
+  bool is_running = identity && is_alive(*identity);
+  if (auto code = exit_code_in(paths.exit()); code && !is_running) {
+    seen.kind = Kind::exited;
+    seen.exit_code = *code;
+    return seen;
+  }
+  if (!identity && !std::filesystem::exists(paths.control)) {
+    seen.kind = Kind::absent;
+    return seen;
+  }
+  if (!identity) {
+    identity = find_session_leader_with("LOTSE_TASK_ID=" + task);
+    is_running = identity.has_value();
+    if (identity) static_cast<void>(write_durably(paths.pid(), serialize(*identity), Sync::no));
+  }
+  if (is_running) {
+    watch(task, *identity);
+    seen.kind = Kind::running;
+    return seen;
+  }
+  seen.kind = identity ? Kind::exited : Kind::created;
+  seen.exit_code_known = !identity;  // neither alive nor an exit code: something killed the shell around it, too
+  return seen;
+}
+
+Async<Outcome<Unit>> ProcessRuntime::create(model::LaunchTask launch, std::function<void(bool)>) {
+  if (!launch.app.cmd) {
+    co_return fail(
+        refused("this agent runs plain processes only and the app has no cmd to run; it needs an agent with Docker"));
+  }
+  Paths paths = paths_of(launch.task);
+  for (const std::string& folder : {paths.control, paths.sandbox}) {
+    if (Done made = make_folders(folder); !made) co_return fail(refused(made.error().text()));
+  }
+  if (launch.app.user) {
+    auto account = account_of(*launch.app.user);
+    if (!account) co_return fail(refused(fmt::format("no user \"{}\" on this machine", *launch.app.user)));
+    for (const std::string& folder : {paths.control, paths.sandbox}) {
+      if (::chown(folder.c_str(), static_cast<uid_t>(account->uid), static_cast<gid_t>(account->gid)) != 0) {
+        co_return fail(
+            refused(fmt::format("{}: cannot give it to user {}: {}", folder, *launch.app.user, std::strerror(errno))));
+      }
+    }
+  }
+  co_return Unit{};
+}
+
+Async<Outcome<Unit>> ProcessRuntime::start(model::LaunchTask launch) { co_return spawn(launch); }
+
+Result<net::ProcessOptions, Problem> ProcessRuntime::options_for(const model::LaunchTask& launch) const {
+  Paths paths = paths_of(launch.task);
+  net::ProcessOptions options;
+  options.file = "/bin/sh";
+  options.environment = environment_for(launch, host_, paths.sandbox);
+  options.directory = paths.sandbox;
+  options.new_session = true;
+  if (launch.app.user) {
+    auto account = account_of(*launch.app.user);
+    if (!account) return fail(Problem{"user", fmt::format("no user \"{}\" on this machine", *launch.app.user)});
+    if (account->uid != static_cast<int>(::getuid())) {
+      options.uid = account->uid;
+      options.gid = account->gid;
+    }
+  }
+  return options;
+}
+
+Outcome<Unit> ProcessRuntime::spawn(const model::LaunchTask& launch) {
+  Paths paths = paths_of(launch.task);
+  auto options = options_for(launch);
+  if (!options) return fail(refused(options.error().text()));
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;  // appending, so that cutting the file works
+  net::UniqueFd out(::open(paths.out().c_str(), kFlags, 0644)), err(::open(paths.err().c_str(), kFlags, 0644));
+  if (!out || !err)
+    return fail(refused(fmt::format("{}: cannot create logs: {}", paths.sandbox, std::strerror(errno))));
+  options->arguments = {"-c", kWrapper, "lotse", launch.app.cmd.value_or(""), paths.exit()};
+  options->stdout_fd = out.get();
+  options->stderr_fd = err.get();
+  auto process = net::Process::spawn(loop_, *options,
+                                     [this, task = launch.task](int code, int signal) { on_exit(task, code, signal); });
+  if (!process) return fail(refused("cannot start a process: " + describe(process.error())));
+  auto identity = identify((*process)->pid());
+  if (!identity) identity = ProcessIdentity{(*process)->pid(), 0, ""};            // it ended already: on_exit tells
+  static_cast<void>(write_durably(paths.pid(), serialize(*identity), Sync::no));  // missing: found by its environment
+  children_[launch.task] = std::move(*process);
+  watch(launch.task, *identity);
+  return Unit{};
+}
+
+void ProcessRuntime::on_exit(const model::TaskId& task, int exit_code, int signal) {
+  Paths paths = paths_of(task);
+  if (auto running = running_.find(task); running != running_.end()) {
+    signal_group(running->second, SIGKILL);  // what it left behind in the background ends with it
+    running_.erase(running);
+  }
+  if (!exit_code_in(paths.exit())) {
+    int code = signal != 0 ? 128 + signal : exit_code;
+    static_cast<void>(write_durably(paths.exit(), fmt::format("{}\n", code), Sync::no));
+  }
+  auto child = children_.extract(task);  // destroyed when we return: it is calling us
+  on_news_(task);
+}
+
+void ProcessRuntime::watch(const model::TaskId& task, const ProcessIdentity& identity) {
+  running_[task] = identity;
+  if (!poll_timer_.is_armed()) poll_timer_.start(kPollInterval);
+}
+
+// Adopted processes are not our children, so nobody tells us of their end; and logs must not fill the disk.
+void ProcessRuntime::poll() {
+  bool checks_logs = ++polls_ % kPollsPerLogCheck == 0;
+  std::vector<model::TaskId> ended;
+  for (const auto& [task, identity] : running_) {
+    if (!children_.contains(task) && !is_alive(identity)) ended.push_back(task);
+    if (!checks_logs) continue;
+    Paths paths = paths_of(task);
+    cut_log(paths.out(), kLogBytesMax);
+    cut_log(paths.err(), kLogBytesMax);
+  }
+  for (const model::TaskId& task : ended) {
+    signal_group(running_[task], SIGKILL);
+    running_.erase(task);
+    on_news_(task);
+  }
+  if (!running_.empty()) poll_timer_.start(kPollInterval);
+}
+
+void ProcessRuntime::signal_group(const ProcessIdentity& identity, int signal) {
+  if (identity.pid > 1) ::kill(-identity.pid, signal);  // a session leader's pid names its group
+}
+
+Async<Outcome<Unit>> ProcessRuntime::stop(model::TaskId task, Duration grace) {
+  auto file = read_whole(paths_of(task).pid(), 4096);
+  auto identity = file ? parse_process_identity(file->content) : std::nullopt;
+  if (!identity || !is_alive(*identity)) co_return Unit{};
+  signal_group(*identity, SIGTERM);
+  Instant kill_at = loop_.now() + grace, give_up_at = kill_at + kKillPatience;
+  bool was_killed = false;
+  while (is_alive(*identity)) {
+    Instant now = loop_.now();
+    if (now >= give_up_at) co_return fail(RuntimeError{RuntimeError::Outcome::unknown, "the process survives SIGKILL"});
+    if (now >= kill_at && !std::exchange(was_killed, true)) signal_group(*identity, SIGKILL);
+    net::Sleep sleep(loop_, kEndPollInterval);
+    co_await sleep;
+  }
+  co_return Unit{};
+}
+
+Async<Outcome<Unit>> ProcessRuntime::remove(model::TaskId task) {
+  Paths paths = paths_of(task);
+  running_.erase(task);
+  remove_tree(paths.sandbox);
+  remove_tree(paths.control);
+  co_return Unit{};
+}
+
+Async<Outcome<CommandResult>> ProcessRuntime::run_command(model::LaunchTask launch, std::string command,
+                                                          Duration timeout) {
+  auto options = options_for(launch);
+  if (!options) co_return fail(refused(options.error().text()));
+  options->arguments = {"-c", command};
+  CommandRun run(loop_, timeout);
+  auto spawned = run.spawn(loop_, *options);
+  if (!spawned) co_return fail(refused("cannot start the command: " + describe(spawned.error())));
+  std::optional<int> code = co_await run;
+  if (!code) co_return fail(RuntimeError{RuntimeError::Outcome::unknown, "timed out"});
+  co_return CommandResult{.exit_code = *code, .output = {}};
+}
+
+Async<std::string> ProcessRuntime::log_tail(model::TaskId task, std::size_t bytes_max) {
+  Paths paths = paths_of(task);
+  co_return read_log_tail(paths.out(), bytes_max / 2) + read_log_tail(paths.err(), bytes_max / 2);
+}
+
+std::unique_ptr<LogFollower> ProcessRuntime::follow_log(const model::TaskId& task, LogCallbacks callbacks) {
+  Paths paths = paths_of(task);
+  return std::make_unique<FileLogFollower>(
+      loop_, std::vector<std::string>{paths.out(), paths.err()}, [this, task] { return running_.contains(task); },
+      std::move(callbacks));
+}
+
+}  // namespace lotse::agent
