@@ -124,7 +124,7 @@ void read(const JsonReader& in, LaunchTask& launch) {
   JsonReader app = in["app"];
   app.required();
   if (app.expect_object()) {
-    auto definition = deserialize_app(app.value());
+    auto definition = deserialize_app_definition(app.value());
     if (definition) {
       launch.app = std::move(*definition);
     } else {
