@@ -1,19 +1,18 @@
 #include "scheduler/server/app_path.h"
 
+#include <algorithm>
 #include <span>
 #include <vector>
-
-#include "http/url.h"
 
 namespace lotse::scheduler {
 namespace {
 
-std::vector<std::string> segments_of(std::string_view decoded) {
+std::vector<std::string> segments_of(std::string_view path) {
   std::vector<std::string> segments;
   std::size_t start = 0;
-  while (start <= decoded.size()) {
-    std::size_t end = std::min(decoded.find('/', start), decoded.size());
-    if (end > start) segments.emplace_back(decoded.substr(start, end - start));
+  while (start <= path.size()) {
+    std::size_t end = std::min(path.find('/', start), path.size());
+    if (end > start) segments.emplace_back(path.substr(start, end - start));
     start = end + 1;
   }
   return segments;
@@ -27,10 +26,8 @@ model::AppId join(std::span<const std::string> segments) {
 
 }  // namespace
 
-std::optional<AppPath> parse_app_path(std::string_view rest) {
-  auto decoded = http::percent_decode(rest);
-  if (!decoded) return std::nullopt;
-  std::vector<std::string> segments = segments_of(*decoded);
+AppPath parse_app_path(std::string_view rest) {
+  std::vector<std::string> segments = segments_of(rest);
   std::span<const std::string> all(segments);
   std::size_t count = all.size();
   if (count == 0) return AppPath{};
@@ -51,12 +48,12 @@ std::optional<AppPath> parse_app_path(std::string_view rest) {
 }
 
 std::optional<model::AppId> parse_queue_delay_path(std::string_view rest) {
-  auto decoded = http::percent_decode(rest);
-  if (!decoded) return std::nullopt;
-  std::vector<std::string> segments = segments_of(*decoded);
+  std::vector<std::string> segments = segments_of(rest);
   if (segments.size() < 2 || segments.back() != "delay") return std::nullopt;
   segments.pop_back();
   return join(segments);
 }
+
+model::AppId id_from_path(std::string_view path) { return join(segments_of(path)); }
 
 }  // namespace lotse::scheduler

@@ -30,10 +30,13 @@ struct AppPath {
   bool operator==(const AppPath&) const = default;
 };
 
-// `rest` is what follows "/v2/apps" as received, percent-encoded. nullopt: a bad escape.
-std::optional<AppPath> parse_app_path(std::string_view rest);
+// `rest` is what follows "/v2/apps", percent-decoded (the router did that).
+AppPath parse_app_path(std::string_view rest);
 
-// The id in "/v2/queue/{id}/delay": nullopt when it does not end in /delay or has a bad escape.
+// What follows "/v2/queue/": "<id>/delay". nullopt when it does not end so.
 std::optional<model::AppId> parse_queue_delay_path(std::string_view rest);
+
+// The absolute id that a decoded path names: slashes merged, a leading one added. "/" when nothing is left.
+model::AppId id_from_path(std::string_view path);
 
 }  // namespace lotse::scheduler

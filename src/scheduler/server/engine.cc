@@ -95,6 +95,8 @@ void Engine::take(std::vector<Command> commands, Token token, OnReleased on_rele
       next.commands.push_back(std::move(command));
     }
   }
+  // Answers first: whoever asked for a change knows of it before the events that tell everybody.
+  std::stable_partition(next.commands.begin(), next.commands.end(), is<Reply>);
   next.is_durable = !must_wait;
   pending_.push_back(std::move(next));
   if (!must_wait) {

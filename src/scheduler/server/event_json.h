@@ -1,0 +1,14 @@
+// The core's events in the JSON of GET /v2/events (MARATHON.md section 4). Pure.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "base/clock.h"
+#include "scheduler/core/commands.h"
+#include "scheduler/core/state.h"
+
+namespace lotse::scheduler {
+
+nlohmann::json event_json(const Emit& event, const State& state, WallTime now);
+
+}  // namespace lotse::scheduler

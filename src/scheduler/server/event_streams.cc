@@ -1,0 +1,90 @@
+#include "scheduler/server/event_streams.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "http/sse.h"
+#include "model/json_text.h"
+#include "scheduler/server/responses.h"
+
+namespace lotse::scheduler {
+
+EventStreams::EventStreams(net::Loop& loop, Options options)
+    : loop_(loop), options_(options), heartbeat_(loop.timers(), [this] { beat(); }) {
+  heartbeat_.start(options_.heartbeat);
+}
+
+EventStreams::~EventStreams() { *alive_ = false; }
+
+void EventStreams::follow(http::Responder responder, std::set<std::string> types, const std::string& remote) {
+  if (subscribers_.size() >= options_.subscribers_max) {
+    return respond_error(responder, {503, "Too many event streams are open", {}, "", {}});
+  }
+  auto subscriber = std::make_unique<Subscriber>();
+  http::StreamOptions stream;
+  stream.queue_bytes_max = options_.queue_bytes_max;
+  subscriber->stream = responder.stream(std::move(stream));
+  if (subscriber->stream == nullptr) return;
+  subscriber->types = std::move(types);
+  subscriber->remote = remote;
+  std::uint64_t id = next_id_++;
+  subscriber->stream->set_callbacks(
+      [this, id] {
+        if (auto found = subscribers_.find(id); found != subscribers_.end()) found->second->outstanding = 0;
+      },
+      [this, id] { remove_later(id); });
+  subscribers_[id] = std::move(subscriber);
+  announce("event_stream_attached", remote);
+}
+
+void EventStreams::send(std::string_view type, const nlohmann::json& event) {
+  if (subscribers_.empty()) return;
+  std::string frame;
+  http::append_sse_event(frame, type, model::to_text(event));
+  for (auto& [id, subscriber] : subscribers_) {
+    if (!subscriber->types.empty() && !subscriber->types.contains(std::string(type))) continue;
+    write(id, *subscriber, frame);
+  }
+}
+
+void EventStreams::write(std::uint64_t id, Subscriber& subscriber, std::string_view frame) {
+  bool has_room = subscriber.outstanding < options_.events_max;
+  if (has_room && subscriber.stream->write(frame)) {
+    subscriber.outstanding = subscriber.stream->queued_bytes() == 0 ? 0 : subscriber.outstanding + 1;
+    return;
+  }
+  if (subscriber.stream->is_open() || !has_room) {
+    ++dropped_;
+    log::warn("scheduler", "event stream of {} lags: disconnected", subscriber.remote);
+  }
+  subscriber.outstanding = options_.events_max;  // nothing more is written until it is gone
+  remove_later(id);
+}
+
+// The stream may be on the call stack, and send() iterates: destroyed after the current callbacks.
+void EventStreams::remove_later(std::uint64_t id) {
+  loop_.defer([this, id, is_alive = alive_] {
+    if (!*is_alive) return;
+    auto found = subscribers_.find(id);
+    if (found == subscribers_.end()) return;
+    std::string remote = found->second->remote;
+    subscribers_.erase(found);
+    announce("event_stream_detached", remote);
+  });
+}
+
+// A bare empty line: Marathon's heartbeat, which clients that know no comments understand as well.
+void EventStreams::beat() {
+  heartbeat_.start(options_.heartbeat);
+  for (auto& [id, subscriber] : subscribers_) {
+    if (subscriber->stream->queued_bytes() == 0 && !subscriber->stream->write("\n")) remove_later(id);
+  }
+}
+
+void EventStreams::announce(std::string_view type, const std::string& remote) {
+  send(type, {{"eventType", std::string(type)},
+              {"timestamp", format_timestamp(loop_.clock().wall())},
+              {"remoteAddress", remote}});
+}
+
+}  // namespace lotse::scheduler
