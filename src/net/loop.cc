@@ -217,6 +217,7 @@ Loop::~Loop() { CHECK(!impl_->is_running); }
 
 void Loop::run() { impl_->run(UV_RUN_DEFAULT); }
 void Loop::run_once_ready() { impl_->run(UV_RUN_NOWAIT); }
+void Loop::run_once() { impl_->run(UV_RUN_ONCE); }
 
 void Loop::stop() {
   impl_->stop_wanted = true;

@@ -25,6 +25,7 @@ class Loop {
   void run();   // until stop(); with set_keep_alive(false) also until no handle, armed timer or posted work is left
   void stop();  // any thread; run() returns after the current callbacks
   void run_once_ready();                 // one non-blocking turn (tests)
+  void run_once();                       // one turn that waits for something to happen (tests)
   void set_keep_alive(bool keep_alive);  // default: true, as a worker may have nothing to do but wait for post()
 
   // Any thread: runs `work` on the loop's thread, in order per caller. Work posted after run() ended runs at the next

@@ -98,7 +98,8 @@ void UvStream::on_connected(int status) {
     return report(error);
   }
   if (wants_reading_) uv_read_start(stream(), on_uv_alloc, on_uv_read);
-  if (shutdown_wanted_ && waiting_.empty()) send_shutdown();
+  if (!waiting_.empty()) send_waiting();
+  if (shutdown_wanted_) send_shutdown();
   if (listener_ != nullptr) listener_->on_connected();
 }
 
@@ -140,7 +141,19 @@ void UvStream::on_end_of_stream() {
   has_ended_ = true;
   uv_read_stop(stream());
   if (write_error_) return report(*write_error_);
+  if (int code = pending_socket_error(); code != 0) return report(error_from_uv(code));
   if (listener_ != nullptr) listener_->on_end();
+}
+
+// libuv takes a hang-up that comes with the last bytes for the end of the stream, without asking whether it was a
+// reset: a truncated body would look whole.
+int UvStream::pending_socket_error() const {
+  uv_os_fd_t fd = -1;
+  int code = 0;
+  socklen_t length = sizeof code;
+  if (uv_fileno(reinterpret_cast<uv_handle_t*>(handle_.raw()), &fd) != 0) return 0;
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &length) != 0) return 0;
+  return uv_translate_sys_error(code);
 }
 
 // Writing ---------------------------------------------------------------------------------------------------------
@@ -152,7 +165,7 @@ void UvStream::write(std::span<const std::string_view> pieces) {
   for (std::string_view piece : pieces) {
     waiting_.insert(waiting_.end(), piece.begin() + static_cast<std::ptrdiff_t>(std::exchange(skip, 0)), piece.end());
   }
-  if (!is_sending_ && !waiting_.empty()) send_waiting();
+  if (!is_connecting_ && !is_sending_ && !waiting_.empty()) send_waiting();
 }
 
 // Sends what the socket takes and leaves the rest in `pieces` and `skip`. False: it failed.
@@ -215,7 +228,7 @@ void UvStream::on_written(std::unique_ptr<WriteRequest> request, int status) {
     if (shutdown_wanted_ && is_sending_) send_shutdown();
     return;
   }
-  if (listener_ != nullptr && !is_connecting_) listener_->on_drained();
+  if (listener_ != nullptr) listener_->on_drained();
 }
 
 std::size_t UvStream::queued_bytes() const {

@@ -59,6 +59,7 @@ class UvStream final : public Stream {
   static void on_uv_read(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) noexcept;
   static void on_uv_written(uv_write_t* request, int status) noexcept;
   void on_end_of_stream();
+  int pending_socket_error() const;
 
   bool try_to_write(std::span<const std::string_view>& pieces, std::size_t& skip);
   void send_waiting();
