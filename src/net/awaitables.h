@@ -24,4 +24,6 @@ class Sleep {
   Duration delay_;
 };
 
+inline Sleep sleep(Loop& loop, Duration delay) { return Sleep(loop, delay); }
+
 }  // namespace lotse::net
