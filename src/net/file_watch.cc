@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <string>
-#include <tuple>
 
 #include "net/loop.h"
 #include "net/process.h"
@@ -17,7 +16,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kQuiet{50};         // editors write in several steps
 constexpr milliseconds kQuietAtMost{500};  // a file that is written all the time is still seen
-constexpr unsigned kPollMilliseconds = 500;
+constexpr milliseconds kPollInterval{500};
 
 // What stat() tells of the content: two sightings with the same identity need no second call.
 struct Identity {
@@ -45,31 +44,27 @@ class UvFileWatch final : public FileWatch {
         name_(std::filesystem::path(path).filename()),
         seen_(identity_of(path)),
         on_changed_(std::make_shared<std::function<void()>>(std::move(on_changed))),
-        quiet_(loop.timers(), [this] { on_quiet(); }) {
+        quiet_(loop.timers(), [this] { on_quiet(); }),
+        poll_(loop.timers(), [this] { on_poll(); }) {
     watch_directory();
-    CHECK(poll_.open(*this, [&](uv_fs_poll_t* raw) { return uv_fs_poll_init(loop.raw(), raw); }) == 0);
-    auto changed = [](uv_fs_poll_t* raw, int, const uv_stat_t*, const uv_stat_t*) {
-      if (UvFileWatch* self = Poll::owner_of(raw); self != nullptr) self->on_hint();
-    };
-    CHECK(uv_fs_poll_start(poll_.raw(), changed, path_.c_str(), kPollMilliseconds) == 0);
+    poll_.start(kPollInterval);
   }
 
  private:
   using Events = UvHandle<uv_fs_event_t, UvFileWatch>;
-  using Poll = UvHandle<uv_fs_poll_t, UvFileWatch>;
 
   void watch_directory();
   void on_hint();
+  void on_poll();
   void on_quiet();
 
   Loop& loop_;
   std::string path_, name_;
   Identity seen_;
   std::shared_ptr<std::function<void()>> on_changed_;
-  Timer quiet_;
+  Timer quiet_, poll_;
   Instant first_hint_{};
   Events events_;
-  Poll poll_;
 };
 
 void UvFileWatch::watch_directory() {
@@ -87,6 +82,12 @@ void UvFileWatch::on_hint() {
   if (!quiet_.is_armed()) first_hint_ = loop_.now();
   auto left = first_hint_ + kQuietAtMost - loop_.now();
   quiet_.start(std::min<Duration>(kQuiet, left));
+}
+
+// A stat() on the loop: uv_fs_poll asks on a thread, but takes what it finds first for what was there at the start.
+void UvFileWatch::on_poll() {
+  poll_.start(kPollInterval);
+  if (identity_of(path_) != seen_) on_hint();
 }
 
 void UvFileWatch::on_quiet() {
