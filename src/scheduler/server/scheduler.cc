@@ -1,0 +1,96 @@
+#include "scheduler/server/scheduler.h"
+
+#include <utility>
+
+#include "base/log.h"
+#include "scheduler/server/api.h"
+#include "scheduler/server/engine.h"
+#include "scheduler/server/store.h"
+
+namespace lotse::scheduler {
+
+// The members are in the order of their making: the server goes first and the store, which waits for the disk, last.
+struct Scheduler::Impl {
+  net::Loop& loop;
+  SchedulerOptions options;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<Engine> engine;
+  std::unique_ptr<Api> api;
+  std::unique_ptr<http::Server> server;
+
+  Impl(net::Loop& owner, SchedulerOptions given) : loop(owner), options(std::move(given)) {}
+  Result<Unit, Problem> open_engine();
+  Result<net::Address, Problem> listen();
+  std::string leader_for(const net::Address& bound) const;
+  void stop();
+};
+
+Scheduler::Scheduler(net::Loop& loop, SchedulerOptions options)
+    : impl_(std::make_unique<Impl>(loop, std::move(options))) {}
+
+Scheduler::~Scheduler() { stop(); }
+
+void Scheduler::stop() { impl_->stop(); }
+
+Result<net::Address, Problem> Scheduler::start() {
+  auto opened = impl_->open_engine();
+  if (!opened) {
+    impl_->stop();
+    return fail(opened.error());
+  }
+  auto bound = impl_->listen();
+  if (!bound) impl_->stop();
+  return bound;
+}
+
+Result<Unit, Problem> Scheduler::Impl::open_engine() {
+  StoreRecords records;
+  Store::Options store_options;
+  store_options.directory = options.data;
+  auto opened = Store::open(loop, std::move(store_options), records);
+  if (!opened) return fail(opened.error());
+  store = std::move(*opened);
+  auto state = restore(records, store->term(), store->cluster(), options.settings, loop.clock().both());
+  if (!state) return fail(Problem{"data directory " + options.data, state.error().text()});
+  log::info("scheduler", "term {}, cluster {}: {} apps, {} tasks, {} agents", store->term(), store->cluster(),
+            state->apps.size(), state->tasks.size(), state->agents.size());
+  engine = std::make_unique<Engine>(loop, *store, std::move(*state), options.settings);
+  return Unit{};
+}
+
+// Bound before the API is made, since the API tells clients the address; accepting starts with the next turn.
+Result<net::Address, Problem> Scheduler::Impl::listen() {
+  auto address = net::Address::parse(options.listen);
+  if (!address) return fail(Problem{"--listen", address.error().text()});
+  auto socket = net::make_listening_socket(*address);
+  if (!socket) return fail(Problem{options.listen, "cannot be listened on: " + describe(socket.error())});
+  net::Address bound = net::local_address(socket->get());
+  InfoApi::Options info{leader_for(bound), options.version, bound.port()};
+  api = std::make_unique<Api>(loop, *engine, *store, info);
+  http::Server::Options server_options;
+  server_options.common_fields = {{"Cache-Control", "no-cache, no-store, must-revalidate"},
+                                  {"Pragma", "no-cache"},
+                                  {"Expires", "0"},
+                                  {"Access-Control-Allow-Origin", "*"},
+                                  {"X-Marathon-Leader", "http://" + info.leader}};
+  server = std::make_unique<http::Server>(loop, api->router(), std::move(server_options));
+  auto adopted = server->adopt(std::move(*socket));
+  if (!adopted) return fail(Problem{options.listen, "cannot be listened on: " + describe(adopted.error())});
+  engine->start();
+  return bound;
+}
+
+std::string Scheduler::Impl::leader_for(const net::Address& bound) const {
+  return options.advertise.empty() ? bound.to_string() : options.advertise;
+}
+
+void Scheduler::Impl::stop() {
+  if (engine != nullptr) engine->flush();
+  if (api != nullptr) api->close_streams();
+  server.reset();
+  api.reset();
+  engine.reset();
+  store.reset();
+}
+
+}  // namespace lotse::scheduler
