@@ -78,28 +78,32 @@ void Discovery::set_scheduler(const std::string& name, const std::string& url) {
   scheduler.url = url;
   scheduler.source.reset();
   SourceSink& sink = catalog_.source(name);
-  if (is_new && !options_.data_dir.empty()) {
-    if (auto table = load_table(table_path(name)); table) {
-      bool is_same = table->source == url;
-      if (is_same)
-        options.term = table->term;
-      else
-        options.first_missing = model::GoneWhy::asked;
-      std::vector<model::Endpoint> endpoints;
-      for (const EndpointPtr& endpoint : table->endpoints) endpoints.push_back(*endpoint);
-      log::info("proxy", "{}: {} endpoints from {}, until the scheduler answers", name, endpoints.size(),
-                table_path(name));
-      scheduler.has_disk_table = true;
-      sink.on_snapshot(std::move(endpoints), model::GoneWhy::lost, [] {});
-      sink.on_contact(false);
-      scheduler.saved_version = catalog_.version_of(name);
-    } else if (::access(table_path(name).c_str(), F_OK) == 0) {
-      log::warn("proxy", "the table on disk is not used: {}", table.error().text());
-    }
-  }
+  if (is_new && !options_.data_dir.empty()) load_last_word(name, scheduler, sink, options);
   scheduler.source =
       std::make_unique<SchedulerSource>(client_, std::move(options), sink, proxy_, [this] { update_fresh(); });
   scheduler.source->start();
+}
+
+void Discovery::load_last_word(const std::string& name, Scheduler& scheduler, SourceSink& sink,
+                               SchedulerSource::Options& options) {
+  std::string path = table_path(name);
+  if (::access(path.c_str(), F_OK) != 0) return;
+  auto table = load_table(path);
+  if (!table) return log::warn("proxy", "the table on disk is not used: {}", table.error().text());
+  // Another scheduler's table still serves until the new one has spoken, but then goes without being held back.
+  if (table->source == scheduler.url)
+    options.term = table->term;
+  else
+    options.first_missing = model::GoneWhy::asked;
+  std::vector<model::Endpoint> endpoints;
+  endpoints.reserve(table->endpoints.size());
+  for (const EndpointPtr& endpoint : table->endpoints) endpoints.push_back(*endpoint);
+  log::info("proxy", "{}: {} endpoints from {}, until the scheduler answers", name, endpoints.size(), path);
+  sink.on_snapshot(std::move(endpoints), model::GoneWhy::lost, [] {});
+  sink.on_contact(false);
+  scheduler.has_disk_table = true;
+  scheduler.saved_version = catalog_.version_of(name);
+  scheduler.saved_term = table->term;
 }
 
 std::string Discovery::table_path(const std::string& name) const {
@@ -112,11 +116,12 @@ void Discovery::save_changed() {
   if (is_saving_) return save_timer_.start(options_.save_delay);
   std::vector<std::pair<std::string, SavedTable>> changed;
   for (auto& [name, scheduler] : schedulers_) {
-    std::uint64_t version = catalog_.version_of(name);
-    if (version == scheduler.saved_version || !scheduler.source) continue;
+    if (!scheduler.source) continue;
+    std::uint64_t version = catalog_.version_of(name), term = scheduler.source->term();
+    if (version == scheduler.saved_version && term == scheduler.saved_term) continue;
     scheduler.saved_version = version;
-    changed.emplace_back(table_path(name),
-                         SavedTable{scheduler.url, scheduler.source->term(), catalog_.endpoints_of(name)});
+    scheduler.saved_term = term;
+    changed.emplace_back(table_path(name), SavedTable{scheduler.url, term, catalog_.endpoints_of(name)});
   }
   if (changed.empty()) return;
   if (saver_.joinable()) saver_.join();  // it has ended: is_saving_ is false
@@ -134,6 +139,7 @@ void Discovery::save_changed() {
 }
 
 void Discovery::update_fresh() {
+  if (!save_timer_.is_armed()) save_timer_.start(options_.save_delay);  // a new term is worth saving too
   Instant fresh = Instant::max();
   for (const auto& [name, scheduler] : schedulers_) {
     fresh = std::min(fresh, scheduler.source ? scheduler.source->fresh_until() : Instant{});

@@ -193,6 +193,7 @@ void SchedulerSource::resync(const std::string& why) {
 
 void SchedulerSource::reconnect() {
   request_since_ = loop_.clock().now();
+  stream_.forget_last_id();  // again: what the old connection said since has brought a new one
   stream_.reconnect();
 }
 

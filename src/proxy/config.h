@@ -132,6 +132,7 @@ struct ConfigTest {  // tests[]: checked by `lotse proxy --check`
   std::string get;   // a URL
   std::vector<model::AppId>
       expect_apps;        // `expect: {app: /a}` or a list: exactly the apps that may get it; empty: none
+  std::string listener;   // by name, where the request arrives; empty: the first
   int expect_status = 0;  // `expect: {status: 404}`: the status of ours; 0: not asked
   std::string where;
 };

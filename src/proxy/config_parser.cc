@@ -10,9 +10,8 @@
 #include "proxy/config_yaml.h"
 
 namespace lotse::proxy {
-namespace {
 
-Result<std::string, Problem> read_file(const std::string& path) {
+Result<std::string, Problem> read_config_file(const std::string& path) {
   std::FILE* file = std::fopen(path.c_str(), "rbe");
   if (file == nullptr) return fail(Problem{path, std::strerror(errno)});
   std::string text;
@@ -27,8 +26,6 @@ Result<std::string, Problem> read_file(const std::string& path) {
   if (is_broken) return fail(Problem{path, std::strerror(code)});
   return text;
 }
-
-}  // namespace
 
 ParsedConfig parse_config(std::string_view text, const std::string& file) {
   ParsedConfig parsed;
@@ -49,7 +46,7 @@ ParsedConfig parse_config(std::string_view text, const std::string& file) {
 }
 
 ParsedConfig load_config(const std::string& path) {
-  auto text = read_file(path);
+  auto text = read_config_file(path);
   if (text) return parse_config(*text, path);
   ParsedConfig parsed;
   parsed.problems.push_back({path, {}, "", text.error().what, ""});

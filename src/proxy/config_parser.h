@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "proxy/config.h"
 #include "proxy/config_report.h"
 
@@ -20,6 +21,7 @@ struct ParsedConfig {
 
 // `file` is what problems call it.
 ParsedConfig parse_config(std::string_view text, const std::string& file);
+Result<std::string, Problem> read_config_file(const std::string& path);
 ParsedConfig load_config(const std::string& path);  // an unreadable file is a problem of the file
 
 }  // namespace lotse::proxy

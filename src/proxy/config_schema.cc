@@ -338,6 +338,7 @@ void read_expect(R& reader, const Located& at, ConfigTest& into) {
 
 constexpr Key<ConfigTest> kTestKeys[] = {
     {"get", text_field<&ConfigTest::get>, true},
+    {"listener", text_field<&ConfigTest::listener>},
     {"expect", read_expect, true},
 };
 

@@ -68,6 +68,15 @@ void validate_listeners(const Config& config, ConfigReport& report) {
   if (config.listeners.empty()) report.warning("listeners", "there are none: nothing is served");
 }
 
+void validate_listener_name(const Config& config, std::string_view name, const std::string& key, ConfigReport& report) {
+  std::vector<std::string_view> names;
+  for (const ListenerConfig& listener : config.listeners) names.push_back(listener.name);
+  if (std::find(names.begin(), names.end(), name) != names.end()) return;
+  std::string_view near = nearest(name, names);
+  report.problem(key, fmt::format("there is no listener \"{}\"{}", name,
+                                  near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+}
+
 void validate_match(const Config& config, const RouteMatch& match, const std::string& key, ConfigReport& report) {
   if (!match.host.text.empty()) {
     std::string_view name = match.host.text;
@@ -77,14 +86,8 @@ void validate_match(const Config& config, const RouteMatch& match, const std::st
     }
   }
   if (std::string what = problem_of_path(match.path); !what.empty()) report.problem(key + ".path", what);
-  std::vector<std::string_view> names;
-  for (const ListenerConfig& listener : config.listeners) names.push_back(listener.name);
   for (std::size_t i = 0; i < match.listeners.size(); ++i) {
-    if (std::find(names.begin(), names.end(), match.listeners[i]) != names.end()) continue;
-    std::string_view near = nearest(match.listeners[i], names);
-    report.problem(fmt::format("{}.listeners[{}]", key, i),
-                   fmt::format("there is no listener \"{}\"{}", match.listeners[i],
-                               near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+    validate_listener_name(config, match.listeners[i], fmt::format("{}.listeners[{}]", key, i), report);
   }
 }
 
@@ -195,6 +198,9 @@ void validate_discovery(const Config& config, ConfigReport& report) {
 void validate_tests(const Config& config, ConfigReport& report) {
   for (std::size_t i = 0; i < config.tests.size(); ++i) {
     std::string key = fmt::format("tests[{}]", i);
+    if (!config.tests[i].listener.empty()) {
+      validate_listener_name(config, config.tests[i].listener, key + ".listener", report);
+    }
     if (config.tests[i].get.empty()) continue;  // missing: said already
     if (auto url = http::parse_url(config.tests[i].get); !url || url->endpoint.host.empty()) {
       report.problem(key + ".get", "must be a URL like http://shop.example.com/api");

@@ -1,0 +1,93 @@
+#include "proxy/admin.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace lotse::proxy {
+namespace {
+
+std::string message(std::string_view text) {
+  return nlohmann::json{{"message", text}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+http::ServerResponse json_answer(int status, std::string body) {
+  http::ServerResponse response;
+  response.status = status;
+  response.body = std::move(body);
+  return response;
+}
+
+http::ServerResponse text_answer(int status, std::string body) {
+  http::ServerResponse response = json_answer(status, std::move(body));
+  response.content_type = "text/plain; charset=utf-8";
+  return response;
+}
+
+}  // namespace
+
+AdminServer::AdminServer(net::Loop& loop, Callbacks callbacks) : loop_(loop), callbacks_(std::move(callbacks)) {
+  add_pages();
+}
+
+AdminServer::~AdminServer() = default;
+
+Result<Unit, Problem> AdminServer::prepare(const std::string& address) {
+  prepared_ = {};
+  if (current_.server && current_.wanted == address) return Unit{};
+  auto parsed = net::Address::parse(address);
+  if (!parsed) return fail(Problem{"admin.address", parsed.error().text()});
+  Bound bound{address, {}, std::make_unique<http::Server>(loop_, router_, http::Server::Options{})};
+  auto listening = bound.server->listen(*parsed);
+  if (!listening) return fail(Problem{"admin.address", address + ": " + describe(listening.error())});
+  bound.bound = *listening;
+  prepared_ = std::move(bound);
+  return Unit{};
+}
+
+void AdminServer::commit() {
+  if (!prepared_.server) return;
+  std::shared_ptr<http::Server> old = std::move(current_.server);
+  current_ = std::exchange(prepared_, {});
+  if (old) loop_.defer([old] {});  // we may be inside of one of its requests
+}
+
+void AdminServer::abandon() { prepared_ = {}; }
+
+void AdminServer::add_pages() {
+  router_.add("GET", "/metrics", [this](http::ServerRequest&, http::Responder responder) {
+    http::ServerResponse response = text_answer(200, "");
+    response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    callbacks_.write_metrics(response.body);
+    responder.respond(std::move(response));
+  });
+  router_.add("GET", "/healthz",
+              [](http::ServerRequest&, http::Responder responder) { responder.respond(text_answer(200, "ok\n")); });
+  router_.add("GET", "/readyz", [this](http::ServerRequest&, http::Responder responder) {
+    std::string reason = callbacks_.not_ready_reason();
+    responder.respond(reason.empty() ? text_answer(200, "ready\n") : text_answer(503, reason + "\n"));
+  });
+  router_.add("GET", "/v1/routes", [this](http::ServerRequest&, http::Responder responder) {
+    responder.respond(json_answer(200, callbacks_.routes_json()));
+  });
+  router_.add("GET", "/v1/config", [this](http::ServerRequest&, http::Responder responder) {
+    responder.respond(json_answer(200, callbacks_.config_json()));
+  });
+  router_.add("GET", "/v1/explain", [this](http::ServerRequest& request, http::Responder responder) {
+    auto url = request.parameter("url");
+    if (!url || url->empty()) {
+      return responder.respond(
+          json_answer(400, message("the parameter url is missing: /v1/explain?url=http://host/path")));
+    }
+    responder.respond(json_answer(200, callbacks_.explain(*url)));
+  });
+  router_.add("POST", "/v1/drain", [this](http::ServerRequest&, http::Responder responder) {
+    responder.respond(json_answer(202, message("draining")));
+    callbacks_.drain();
+  });
+  router_.add("POST", "/v1/accept", [this](http::ServerRequest&, http::Responder responder) {
+    nlohmann::json answer = {{"accepted", callbacks_.accept()}};
+    responder.respond(json_answer(200, answer.dump() + "\n"));
+  });
+}
+
+}  // namespace lotse::proxy

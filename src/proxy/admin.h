@@ -1,0 +1,53 @@
+// The admin HTTP API of the proxy (port 9901): metrics, readiness, routes, explain, effective configuration, drain and
+// accept. Knows nobody: its owner (cli) plugs in what each page says. Main thread.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "http/server.h"
+#include "net/address.h"
+#include "net/loop.h"
+
+namespace lotse::proxy {
+
+class AdminServer {
+ public:
+  struct Callbacks {  // all must be set
+    std::function<void(std::string& prometheus_text)> write_metrics;
+    std::function<std::string()> routes_json;
+    std::function<std::string(std::string_view url)> explain;  // JSON
+    std::function<std::string()> config_json;
+    std::function<std::string()> not_ready_reason;  // empty: ready
+    std::function<void()> drain;                    // begin a graceful stop; may be called again
+    std::function<std::size_t()> accept;            // let held endpoints go; how many there were
+  };
+  AdminServer(net::Loop& loop, Callbacks callbacks);
+  ~AdminServer();
+
+  // Two steps, so that a reload that fails elsewhere changes nothing. The same address again keeps the socket.
+  Result<Unit, Problem> prepare(const std::string& address);
+  void commit();   // what was prepared serves; the old address closes once the present turn of the loop is over
+  void abandon();  // what was prepared closes
+
+  net::Address address() const { return current_.bound; }  // port 0 resolved; empty before the first commit
+
+ private:
+  struct Bound {
+    std::string wanted;
+    net::Address bound;
+    std::unique_ptr<http::Server> server;
+  };
+  void add_pages();
+
+  net::Loop& loop_;
+  Callbacks callbacks_;
+  http::Router router_;
+  Bound current_, prepared_;
+};
+
+}  // namespace lotse::proxy

@@ -1,0 +1,128 @@
+#include "proxy/config_json.h"
+
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+namespace lotse::proxy {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string percent(int value) { return fmt::format("{}%", value); }
+
+Json to_json(const RouteMatch& match) {
+  Json json = Json::object();
+  if (!match.host.text.empty()) json["host"] = (match.host.is_wildcard ? "*" : "") + match.host.text;
+  json["path"] = match.path;
+  if (!match.listeners.empty()) json["listeners"] = match.listeners;
+  return json;
+}
+
+Json to_json(const RetryPolicy& retry) {
+  Json when = Json::array();
+  if (retry.when_connect) when.push_back("connect");
+  if (retry.when_refused) when.push_back("refused");
+  for (const auto& range : retry.when_statuses) {
+    when.push_back(range.first == range.last ? fmt::format("{}", range.first)
+                                             : fmt::format("{}-{}", range.first, range.last));
+  }
+  Json json = {{"attempts", retry.attempts}, {"when", when}, {"budget", percent(retry.budget_percent)}};
+  if (retry.per_try) json["per_try"] = format_duration(*retry.per_try);
+  return json;
+}
+
+Json to_json(const RouteConfig& route) {
+  Json to = Json::array();
+  for (const WeightedTarget& target : route.to) {
+    std::string app = target.app.app + (target.app.port.empty() ? "" : ":" + target.app.port);
+    to.push_back({{"app", app}, {"weight", target.weight}});
+  }
+  Json json = {{"match", to_json(route.match)}, {"to", to}};
+  if (route.retry) json["retry"] = to_json(*route.retry);
+  return json;
+}
+
+Json to_json(const DiscoveryConfig& discovery) {
+  Json sources = Json::array();
+  for (const SourceConfig& source : discovery.sources) {
+    if (!source.scheduler.empty())
+      sources.push_back({{"scheduler", source.scheduler}});
+    else
+      sources.push_back({{"static", source.fixed}});
+  }
+  return {{"sources", sources}, {"on_loss", "keep"}, {"max_removal", percent(discovery.max_removal_percent)}};
+}
+
+Json to_json(const TimeoutsConfig& timeouts) {
+  return {{"header", format_duration(timeouts.header)},
+          {"downstream_idle", format_duration(timeouts.downstream_idle)},
+          {"stream_idle", format_duration(timeouts.stream_idle)},
+          {"tunnel_idle", format_duration(timeouts.tunnel_idle)},
+          {"connect", format_duration(timeouts.connect)},
+          {"first_byte", format_duration(timeouts.first_byte)},
+          {"upstream_idle", format_duration(timeouts.upstream_idle)},
+          {"queue", format_duration(timeouts.queue)},
+          {"drain", format_duration(timeouts.drain)}};
+}
+
+Json to_json(const LimitsConfig& limits) {
+  return {{"head_bytes_max", limits.http.head_bytes_max},
+          {"fields_max", limits.http.fields_max},
+          {"request_line_bytes_max", limits.http.request_line_bytes_max},
+          {"chunk_extension_line_bytes_max", limits.http.chunk_extension_line_bytes_max},
+          {"chunk_extensions_bytes_max", limits.http.chunk_extensions_bytes_max},
+          {"trailer_bytes_max", limits.http.trailer_bytes_max},
+          {"buffer_bytes_max", limits.buffer_bytes_max},
+          {"upstream_connections_per_endpoint_max", limits.upstream_connections_per_endpoint_max},
+          {"upstream_connections_max", limits.upstream_connections_max},
+          {"downstream_connections_max", limits.downstream_connections_max},
+          {"requests_waiting_per_app_max", limits.requests_waiting_per_app_max}};
+}
+
+Json to_json(const ConfigTest& test) {
+  Json expect = Json::object();
+  if (!test.expect_apps.empty()) expect["app"] = test.expect_apps;
+  if (test.expect_status != 0) expect["status"] = test.expect_status;
+  Json json = {{"get", test.get}, {"expect", expect}};
+  if (!test.listener.empty()) json["listener"] = test.listener;
+  return json;
+}
+
+}  // namespace
+
+std::string to_json_text(const Config& config) {
+  Json json = {{"version", config.version}};
+  if (config.workers == 0)
+    json["workers"] = "auto";
+  else
+    json["workers"] = config.workers;
+  json["admin"] = {{"address", config.admin.address}};
+  if (config.access_log) json["access_log"] = {{"path", config.access_log->path}, {"format", "json"}};
+  json["listeners"] = Json::array();
+  for (const ListenerConfig& listener : config.listeners) {
+    json["listeners"].push_back({{"name", listener.name}, {"address", listener.address}});
+  }
+  json["routes"] = Json::array();
+  for (const RouteConfig& route : config.routes) json["routes"].push_back(to_json(route));
+  json["expose"] = Json::object();
+  if (!config.expose.host.empty()) json["expose"]["host"] = config.expose.host;
+  json["expose"]["path"] = config.expose.path;
+  json["apps"] = Json::object();
+  for (const auto& [id, app] : config.apps) {
+    json["apps"][id] = {{"balance", app.balance == Balance::p2c ? "p2c" : "round_robin"}};
+  }
+  json["discovery"] = to_json(config.discovery);
+  Json trusted = Json::array();
+  for (const Cidr& cidr : config.http.trusted_proxies) {
+    trusted.push_back(fmt::format("{}/{}", cidr.network.ip(), cidr.prefix_bits));
+  }
+  json["http"] = {{"trusted_proxies", trusted}, {"keep_underscore_fields", config.http.keep_underscore_fields}};
+  json["timeouts"] = to_json(config.timeouts);
+  json["limits"] = to_json(config.limits);
+  json["tests"] = Json::array();
+  for (const ConfigTest& test : config.tests) json["tests"].push_back(to_json(test));
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace lotse::proxy
