@@ -153,7 +153,7 @@ std::vector<Network> networks_from_old_forms(const Field& definition, const OldF
 }
 
 // docker.portMappings and ipAddress.discovery.ports become container.portMappings.
-void migrate_mappings(const Field& definition, OldForms& old, App& app) {
+void migrate_mappings(const Field& definition, bool mappings_give_way, OldForms& old, App& app) {
   if (old.has_ip_address && !app.container) {  // an address of its own implies a container
     app.container.emplace().is_docker = false;
   }
@@ -167,7 +167,7 @@ void migrate_mappings(const Field& definition, OldForms& old, App& app) {
   if (old.discovery_mappings.empty()) return;
   if (app.container->is_docker) {
     definition["ipAddress"].broken_rule("ipAddress/discovery is not allowed for Docker containers");
-  } else if (mappings && !mappings->empty()) {
+  } else if (mappings && !mappings->empty() && !mappings_give_way) {
     definition.clash("container.portMappings and ipAddress.discovery.ports must not both be set");
   } else {
     mappings = std::move(old.discovery_mappings);
@@ -256,7 +256,7 @@ void read_networking(const DefinitionField& definition, const AppReadOptions& op
   } else if (old.choose_network()) {
     app.networks = networks_from_old_forms(definition, old);
   }
-  migrate_mappings(definition, old, app);
+  migrate_mappings(definition, options.inherits_port_mappings, old, app);
   read_port_definitions(definition, old, app);
   if (uses_host_network(app)) return settle_host_network(uses_old_mappings || options.inherits_port_mappings, app);
 
