@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
-#include <regex>
 #include <set>
+#include <string>
+#include <string_view>
 
 namespace lotse {
 namespace {
@@ -49,13 +51,22 @@ TEST(Random, UnitIsBelowOne) {
 
 TEST(Random, SystemSeedsDiffer) { EXPECT_NE(Random::from_system().next(), Random::from_system().next()); }
 
+bool is_uuid(std::string_view text) {
+  std::string_view form = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
+  return std::equal(text.begin(), text.end(), form.begin(), form.end(), [](char c, char wanted) {
+    std::string_view allowed = "0123456789abcdef";
+    if (wanted == 'y') allowed = "89ab";
+    if (wanted == '-' || wanted == '4') return c == wanted;
+    return allowed.find(c) != allowed.npos;
+  });
+}
+
 TEST(MakeUuid, IsAVersion4Uuid) {
-  static const std::regex kForm("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}");
   Random random(3);
   std::set<std::string> seen;
   for (int i = 0; i < 1000; ++i) {
     std::string uuid = make_uuid(random);
-    EXPECT_TRUE(std::regex_match(uuid, kForm)) << uuid;
+    EXPECT_TRUE(is_uuid(uuid)) << uuid;
     EXPECT_TRUE(seen.insert(uuid).second);
   }
 }
