@@ -20,11 +20,13 @@ namespace lotse::scheduler {
 std::vector<Command> step(State& state, const Event& event, Now now, Random& random);
 
 // At start, and after a failed write (disk full: the disk's state is the truth again): builds the durable half from the
-// store's records. `term` is the new one, already stored. A known proxy counts as live for one full lease from `now`.
+// store's records; the first step after it (a Tick will do) looks at everything. `term` is the new one, already stored.
+// A known proxy counts as live for one full lease from `now`.
 Result<State, Problem> restore(std::span<const std::pair<std::string, std::string>> records, std::uint64_t term,
                                std::string cluster, const Settings& settings, Now now);
 
-// After a failed write only: leases, heartbeats and open streams of `before` are still true, and are kept.
+// After a failed write only: leases, heartbeats and health of `before` are still true, and are kept. The revision makes
+// a jump that no proxy can follow, so the shell must end every route stream: each proxy then takes a snapshot.
 void carry_over_volatile(const State& before, State& after);
 
 // Every endpoint as of the current revision, for a snapshot; chunks are cut by the shell as its socket drains.

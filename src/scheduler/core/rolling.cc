@@ -23,7 +23,7 @@ RollingMoves rolling_moves(const RollingStrategy& strategy, const RollingTasks& 
   RollingMoves moves;
   const int least_healthy = healthy_min(strategy);
   const int most = capacity_max(strategy.instances, strategy.maximum_over_capacity);
-  const int old = tasks.old_healthy + tasks.old_unhealthy;
+  const int old = tasks.old_healthy + tasks.old_unproven + tasks.old_unhealthy;
   const int fresh = tasks.fresh_healthy + tasks.fresh_unhealthy;
   const int healthy = tasks.old_healthy + tasks.fresh_healthy;
 
@@ -39,12 +39,14 @@ RollingMoves rolling_moves(const RollingStrategy& strategy, const RollingTasks& 
   const int existing = old + fresh + tasks.leaving;  // killed ones keep their place until they are gone
   const int missing = std::max(0, strategy.instances - fresh);
   // Neither going below nor above would be allowed: one extra instance gets things moving.
-  const int allowed = least_healthy == most && most <= healthy + tasks.leaving ? most + 1 : most;
+  const bool is_full = most <= healthy + tasks.old_unproven + tasks.leaving;
+  const int allowed = least_healthy == most && is_full ? most + 1 : most;
   moves.start = std::clamp(allowed - existing, 0, missing);
 
   // All places are taken by old tasks that are not healthy, and nothing else will ever move: one of them makes room.
   const bool stuck = moves.start == 0 && moves.kill_old_unhealthy == 0 && moves.kill_old_healthy == 0 &&
-                     tasks.fresh_unhealthy == 0 && tasks.leaving == 0 && missing > 0 && tasks.old_unhealthy > 0;
+                     tasks.fresh_unhealthy == 0 && tasks.leaving == 0 && tasks.old_unproven == 0 && missing > 0 &&
+                     tasks.old_unhealthy > 0;
   if (stuck) moves.kill_old_unhealthy = 1;
   return moves;
 }

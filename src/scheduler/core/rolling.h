@@ -6,7 +6,8 @@ namespace lotse::scheduler {
 
 // Counts of one app's tasks. "Healthy" is the deployment's notion: checks alive, ready, usable by every live proxy.
 struct RollingTasks {
-  int old_healthy = 0;  // of another configuration, not leaving
+  int old_healthy = 0;   // of another configuration, not leaving
+  int old_unproven = 0;  // healthy for their agent, but a live proxy has yet to say so: neither counted on nor killed
   int old_unhealthy = 0;
   int fresh_healthy = 0;  // of the target configuration, not leaving
   int fresh_unhealthy = 0;

@@ -1,5 +1,6 @@
 #include "scheduler/core/state.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace lotse::scheduler {
@@ -19,7 +20,9 @@ Resources& Resources::operator-=(const Resources& other) {
 }
 
 Resources make_resources(double cpus, double mem_mib, double disk_mib) {
-  return {std::llround(cpus * 1e6), std::llround(mem_mib * 1024), std::llround(disk_mib * 1024)};
+  // Clamped far above any machine, so that no definition overflows a sum.
+  auto whole = [](double value, double unit) { return std::llround(std::clamp(value, 0.0, 1e9) * unit); };
+  return {whole(cpus, 1e6), whole(mem_mib, 1024), whole(disk_mib, 1024)};
 }
 
 Resources resources_of(const model::App& app) { return make_resources(app.cpus, app.mem_mib, app.disk_mib); }

@@ -1,0 +1,97 @@
+#include "scheduler/core/deployments.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "scheduler/core/scaling.h"
+
+namespace lotse::scheduler {
+namespace {
+
+void emit(Turn& turn, const Deployment& deployment, std::string type, const std::string& reason = "") {
+  Emit event;
+  event.type = std::move(type);
+  event.deployment = event.plan = deployment.id;
+  event.version = deployment.version;
+  event.plan_json = plan_json(deployment);
+  if (deployment.current < deployment.steps.size()) {
+    event.current_step_json = step_json(deployment.steps[deployment.current]);
+  }
+  event.reason = reason;
+  turn.out.emplace_back(std::move(event));
+}
+
+void unlock(Turn& turn, const Deployment& deployment) {
+  for (const auto& [id, original] : deployment.original) {
+    auto app = turn.state.apps.find(id);
+    if (app == turn.state.apps.end() || app->second.deployment != deployment.id) continue;
+    app->second.deployment.clear();
+    turn.apps.insert(id);
+  }
+}
+
+void begin_step(Turn& turn, const Deployment& deployment) {
+  emit(turn, deployment, "deployment_info");
+  for (const Action& action : deployment.steps[deployment.current].actions) turn.apps.insert(action.app);
+}
+
+bool is_step_done(const Turn& turn, const DeploymentStep& step) {
+  return std::all_of(step.actions.begin(), step.actions.end(), [&](const Action& a) { return is_done(turn, a); });
+}
+
+void finish_step(Turn& turn, Deployment& deployment) {
+  emit(turn, deployment, "deployment_step_success");
+  for (const Action& action : deployment.steps[deployment.current].actions) {
+    if (action.kind == ActionKind::stop) forget_app(turn, action.app);
+  }
+  ++deployment.current;
+  turn.changed_deployments.insert(deployment.id);
+}
+
+}  // namespace
+
+void begin_deployment(Turn& turn, Deployment deployment) {
+  const std::string id = deployment.id;
+  Deployment& stored = turn.state.deployments.insert_or_assign(id, std::move(deployment)).first->second;
+  turn.changed_deployments.insert(id);
+  for (const auto& [app, original] : stored.original) {
+    auto found = turn.state.apps.find(app);
+    if (found != turn.state.apps.end()) found->second.deployment = id;
+    turn.apps.insert(app);
+  }
+  if (stored.steps.empty()) {
+    advance_deployment(turn, id);
+  } else {
+    begin_step(turn, stored);
+  }
+}
+
+void advance_deployment(Turn& turn, const std::string& id) {
+  auto found = turn.state.deployments.find(id);
+  if (found == turn.state.deployments.end()) return;
+  Deployment& deployment = found->second;
+  while (deployment.current < deployment.steps.size()) {
+    // What the step's apps still want to begin (launches, kills) must be under way before anything counts as done.
+    const DeploymentStep& step = deployment.steps[deployment.current];
+    const bool untouched = std::any_of(step.actions.begin(), step.actions.end(),
+                                       [&](const Action& action) { return turn.apps.contains(action.app); });
+    if (untouched || !is_step_done(turn, step)) return;
+    finish_step(turn, deployment);
+    if (deployment.current < deployment.steps.size()) begin_step(turn, deployment);
+  }
+  emit(turn, deployment, "deployment_success");
+  unlock(turn, deployment);
+  turn.changed_deployments.insert(id);
+  turn.state.deployments.erase(found);
+}
+
+void cancel_deployment(Turn& turn, const std::string& id, const std::string& reason) {
+  auto found = turn.state.deployments.find(id);
+  if (found == turn.state.deployments.end()) return;
+  emit(turn, found->second, "deployment_failed", reason);
+  unlock(turn, found->second);
+  turn.changed_deployments.insert(id);
+  turn.state.deployments.erase(found);
+}
+
+}  // namespace lotse::scheduler

@@ -1,0 +1,17 @@
+// One app's wanted tasks against its actual ones: launches, kills, and the wait in the launch queue. Level-triggered:
+// called for every app that something happened to, and again after a restart; it remembers nothing between calls.
+#pragma once
+
+#include "scheduler/core/turn.h"
+
+namespace lotse::scheduler {
+
+void reconcile_app(Turn& turn, const model::AppId& id);
+
+// Is the deployment's action on its app complete? (MARATHON.md section 5, "Done")
+bool is_done(const Turn& turn, const Action& action);
+
+// Erases a removed app without tasks, with its versions.
+void forget_app(Turn& turn, const model::AppId& id);
+
+}  // namespace lotse::scheduler
