@@ -78,14 +78,16 @@ class RawServer {
       };
     });
     listener_ = std::move(*listener);
+    address_ = listener_->address();
   }
-  net::Address address() const { return listener_->address(); }
-  // Answers the n-th whole request head of any connection with the n-th text.
+  const net::Address& address() const { return address_; }
+  // From now on answers the n-th whole request head of any connection with the n-th text.
   void script(std::vector<std::string> answers) {
-    on_heard = [this, answers = std::move(answers)](RawPeer& peer) {
+    on_heard = [this, answers = std::move(answers), first = requests.size()](RawPeer& peer) {
       if (!peer.heard.ends_with("\r\n\r\n")) return;
       requests.push_back(std::exchange(peer.heard, ""));
-      if (requests.size() <= answers.size()) peer.say(answers[requests.size() - 1]);
+      const std::size_t index = requests.size() - first - 1;
+      if (index < answers.size()) peer.say(answers[index]);
     };
   }
   RawPeer& wait_for_peer(std::size_t index) {
@@ -101,6 +103,7 @@ class RawServer {
  private:
   net::Loop& loop_;
   std::unique_ptr<net::Listener> listener_;
+  net::Address address_;
 };
 
 }  // namespace lotse::http
