@@ -132,9 +132,10 @@ Async<Outcome<Unit>> DockerRuntime::stop(model::TaskId task, Duration grace) {
 Async<Outcome<Unit>> DockerRuntime::remove(model::TaskId task) {
   auto removing = docker_.remove(container_name(task));
   auto removed = co_await removing;
-  if (removed) remove_tree(sandboxes_path_ + "/" + task);
   co_return removed;
 }
+
+void DockerRuntime::forget(const model::TaskId& task) { remove_tree(sandboxes_path_ + "/" + task); }
 
 Async<Outcome<CommandResult>> DockerRuntime::run_command(model::LaunchTask launch, std::string command,
                                                          Duration timeout) {

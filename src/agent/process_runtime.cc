@@ -215,7 +215,7 @@ Outcome<Unit> ProcessRuntime::spawn(const model::LaunchTask& launch) {
                                      [this, task = launch.task](int code, int signal) { on_exit(task, code, signal); });
   if (!process) return fail(refused("cannot start a process: " + describe(process.error())));
   auto identity = identify((*process)->pid());
-  if (!identity) identity = ProcessIdentity{(*process)->pid(), 0, ""};            // it ended already: on_exit tells
+  if (!identity) identity = ProcessIdentity{(*process)->pid(), 0, "gone"};        // it ended already: on_exit tells
   static_cast<void>(write_durably(paths.pid(), serialize(*identity), Sync::no));  // missing: found by its environment
   children_[launch.task] = std::move(*process);
   watch(launch.task, *identity);
@@ -282,11 +282,15 @@ Async<Outcome<Unit>> ProcessRuntime::stop(model::TaskId task, Duration grace) {
 }
 
 Async<Outcome<Unit>> ProcessRuntime::remove(model::TaskId task) {
+  forget(task);
+  co_return Unit{};
+}
+
+void ProcessRuntime::forget(const model::TaskId& task) {
   Paths paths = paths_of(task);
   running_.erase(task);
   remove_tree(paths.sandbox);
   remove_tree(paths.control);
-  co_return Unit{};
 }
 
 Async<Outcome<CommandResult>> ProcessRuntime::run_command(model::LaunchTask launch, std::string command,

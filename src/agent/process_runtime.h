@@ -28,6 +28,7 @@ class ProcessRuntime final : public Runtime {
   Async<Outcome<Unit>> start(model::LaunchTask launch) override;
   Async<Outcome<Unit>> stop(model::TaskId task, Duration grace) override;
   Async<Outcome<Unit>> remove(model::TaskId task) override;
+  void forget(const model::TaskId& task) override;
   Async<Outcome<CommandResult>> run_command(model::LaunchTask launch, std::string command, Duration timeout) override;
   Async<std::string> log_tail(model::TaskId task, std::size_t bytes_max) override;
   std::unique_ptr<LogFollower> follow_log(const model::TaskId& task, LogCallbacks callbacks) override;

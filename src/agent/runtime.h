@@ -41,8 +41,8 @@ class LogFollower {
   virtual void resume() = 0;
 };
 struct LogCallbacks {
-  std::function<void(std::string_view)> on_text;
-  std::function<void()> on_end;
+  std::function<void(std::string_view)> on_text;  // must not destroy the follower
+  std::function<void()> on_end;                   // last; may destroy it
 };
 
 class Runtime {
@@ -55,6 +55,7 @@ class Runtime {
   virtual Async<Outcome<Unit>> start(model::LaunchTask launch) = 0;
   virtual Async<Outcome<Unit>> stop(model::TaskId task, Duration grace) = 0;  // returns when it has ended
   virtual Async<Outcome<Unit>> remove(model::TaskId task) = 0;                // absent is fine
+  virtual void forget(const model::TaskId& task) = 0;  // it is absent: its folders on this machine go
   virtual Async<Outcome<CommandResult>> run_command(model::LaunchTask launch, std::string command,
                                                     Duration timeout) = 0;
   virtual Async<std::string> log_tail(model::TaskId task, std::size_t bytes_max) = 0;
