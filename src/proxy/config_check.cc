@@ -20,12 +20,12 @@ CheckResult check_config(const std::string& path) {
   CheckResult result;
   ParsedConfig parsed = load_config(path);
   for (const ConfigProblem& problem : parsed.problems) result.text += problem.text_with_caret() + "\n";
-  for (const ConfigProblem& warning : parsed.warnings) result.text += "warning: " + warning.text_with_caret() + "\n";
   if (!parsed.config) {
     result.exit_code = 1;
     result.text += fmt::format("{}: {}\n", path, counted(parsed.problems.size(), "problem"));
     return result;
   }
+  for (const ConfigProblem& warning : parsed.warnings) result.text += "warning: " + warning.text_with_caret() + "\n";
   std::vector<ConfigTestResult> tests = run_config_tests(*parsed.config, make_test_router(*parsed.config));
   for (const ConfigTestResult& test : tests) result.text += test.text + "\n";
   auto failed =
