@@ -3,17 +3,16 @@
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
-#include <regex>
 
 #include "model/app_id.h"
 #include "model/app_rule_set.h"
+#include "model/constraint_pattern.h"
 #include "model/json_text.h"
 
 namespace lotse::model {
 namespace {
 
-constexpr std::size_t kPatternBytesMax = 512;  // std::regex compiles by recursion; no host name needs more
-constexpr double kSecondsMax = 2147483647;     // Marathon's int32
+constexpr double kSecondsMax = 2147483647;  // Marathon's int32
 
 void check_id(const App& app, Broken& broken) {
   auto resolved = resolve_app_id(app.id);
@@ -85,16 +84,6 @@ std::optional<int> parse_int(std::string_view text) {
   auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return number;
-}
-
-bool is_regular_expression(const std::string& text) {
-  if (text.size() > kPatternBytesMax) return false;
-  try {
-    std::regex compiled(text);
-    return true;
-  } catch (const std::regex_error&) {
-    return false;
-  }
 }
 
 bool is_literal(std::string_view text) {
