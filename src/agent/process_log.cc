@@ -51,9 +51,9 @@ FileLogFollower::FileLogFollower(net::Loop& loop, std::vector<std::string> paths
                                  LogCallbacks callbacks)
     : is_running_(std::move(is_running)), callbacks_(std::move(callbacks)), timer_(loop.timers(), [this] { poll(); }) {
   for (std::string& path : paths) {
-    struct stat status {};
-    std::int64_t size = ::stat(path.c_str(), &status) == 0 ? static_cast<std::int64_t>(status.st_size) : 0;
-    files_.push_back({std::move(path), std::max<std::int64_t>(0, size - kFirstBytes)});
+    net::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    std::int64_t size = fd ? size_of(fd.get()) : 0;
+    files_.push_back({std::move(path), std::move(fd), std::max<std::int64_t>(0, size - kFirstBytes)});
   }
   timer_.start(Duration::zero());
 }
@@ -69,11 +69,11 @@ void FileLogFollower::poll() {
 }
 
 bool FileLogFollower::read_more(File& file) {
-  net::UniqueFd fd(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return false;
-  if (size_of(fd.get()) < file.offset) file.offset = 0;  // it was cut
+  if (!file.fd) file.fd = net::UniqueFd(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.fd) return false;
+  if (size_of(file.fd.get()) < file.offset) file.offset = 0;  // it was cut
   std::array<char, 32 * 1024> buffer;
-  ssize_t count = ::pread(fd.get(), buffer.data(), buffer.size(), static_cast<off_t>(file.offset));
+  ssize_t count = ::pread(file.fd.get(), buffer.data(), buffer.size(), static_cast<off_t>(file.offset));
   if (count <= 0) return false;
   file.offset += count;
   callbacks_.on_text(std::string_view(buffer.data(), static_cast<std::size_t>(count)));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/runtime.h"
+#include "net/listen.h"
 #include "net/loop.h"
 #include "net/timers.h"
 
@@ -29,6 +30,7 @@ class FileLogFollower final : public LogFollower {
  private:
   struct File {
     std::string path;
+    net::UniqueFd fd;  // kept open: when the task ends its folder goes, and the last lines are still to be read
     std::int64_t offset = 0;
   };
   void poll();

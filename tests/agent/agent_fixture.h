@@ -33,6 +33,8 @@ class AgentFixture : public ::testing::Test {
     bool stopped = !agent;
     if (!agent) start();  // a test that ended with the agent away: its tasks are found and ended
     scheduler.term += 100;
+    scheduler.cluster = cluster;
+    scheduler.registration_status = scheduler.status_status = 200;
     options.kill_tasks_on_stop = true;
     agent.reset();
     start();
@@ -46,6 +48,7 @@ class AgentFixture : public ::testing::Test {
   }
 
   void start() {
+    cluster = cluster.empty() ? scheduler.cluster : cluster;
     agent = std::make_unique<Agent>(
         loop, options,
         AgentCallbacks{.on_refused = [this](const Problem& problem) { refusals.push_back(problem); },
@@ -73,6 +76,14 @@ class AgentFixture : public ::testing::Test {
         client.send(std::move(request), [&](Result<http::ClientResponse> got) { answer.emplace(std::move(got)); });
     EXPECT_TRUE(run_until(loop, [&] { return answer.has_value(); }));
     return answer && *answer ? std::move(**answer) : http::ClientResponse{};
+  }
+
+  bool answers(const std::string& target) {  // with 200, sooner or later
+    Instant deadline = loop.clock().now() + std::chrono::seconds(30);
+    while (loop.clock().now() < deadline) {
+      if (get(target).status == 200) return true;
+    }
+    return false;
   }
 
   std::optional<bool> is_alive(const model::TaskId& task) const {
@@ -105,7 +116,7 @@ class AgentFixture : public ::testing::Test {
   http::Client client{loop};
   FakeScheduler scheduler{loop};
   AgentOptions options;
-  std::string api;
+  std::string api, cluster;
   std::vector<Problem> refusals;
   std::unique_ptr<Agent> agent;
 };

@@ -187,7 +187,7 @@ TEST_F(AgentWithProcesses, StatusesWaitForASchedulerThatFails) {
   scheduler.status_status = 503;
   auto launch = process_task("exit 5");
   scheduler.launch(launch);
-  ASSERT_TRUE(run_until(loop, [&] { return get("/v1/tasks/" + launch.task + "/logs").status == 200; }));
+  ASSERT_TRUE(answers("/v1/tasks/" + launch.task + "/logs"));
   restart();  // they are on the disk, not in memory
   scheduler.status_status = 200;
   ASSERT_TRUE(run_until(loop, [&] { return scheduler.has(launch.task, TaskState::failed); }));
@@ -231,7 +231,7 @@ TEST_F(AgentWithProcesses, AnEndOfAnAdoptedProcessIsSeen) {
   scheduler.launch(launch);
   ASSERT_TRUE(run_until(loop, [&] { return scheduler.has(launch.task, TaskState::running); }));
   restart();
-  ASSERT_TRUE(run_until(loop, [&] { return get("/v1/tasks/" + launch.task).status == 200; }));
+  ASSERT_TRUE(answers("/v1/tasks/" + launch.task));
   std::ofstream(folder.path() + "/data/sandboxes/" + launch.task + "/go") << "go";
   ASSERT_TRUE(run_until(loop, [&] { return scheduler.has(launch.task, TaskState::failed); }));
   EXPECT_EQ(scheduler.last(launch.task)->message, "exit code 7");
@@ -268,7 +268,7 @@ TEST_F(AgentWithProcesses, StopLeavesTasksAloneUnlessAsked) {
   agent.reset();
   options.kill_tasks_on_stop = true;
   start_and_connect();
-  ASSERT_TRUE(run_until(loop, [&] { return get("/v1/tasks/" + launch.task).status == 200; }));
+  ASSERT_TRUE(answers("/v1/tasks/" + launch.task));
   stopped = false;
   std::vector<std::string> progress;
   agent->stop([&](const std::string& line) { progress.push_back(line); }, [&] { stopped = true; });
@@ -364,7 +364,7 @@ TEST_F(AgentWithProcesses, FindsItsTasksAfterKillMinusNine) {
   ASSERT_TRUE(WIFSIGNALED(status));
   start_and_connect();
   EXPECT_EQ(scheduler.registrations.back().incarnation, 2u);
-  ASSERT_TRUE(run_until(loop, [&] { return get("/v1/tasks/" + launch.task).status == 200; }));
+  ASSERT_TRUE(answers("/v1/tasks/" + launch.task));
   scheduler.kill(launch.task);
   EXPECT_TRUE(run_until(loop, [&] { return scheduler.has(launch.task, TaskState::killed); }));
 }

@@ -35,6 +35,8 @@ static int serve(int port, int delay_ms) {
 static int run(int count, char** words) {
   const char* mode = count > 0 ? words[0] : "sleep";
   int number = count > 1 ? atoi(words[1]) : 0;
+  struct sigaction end = {.sa_handler = _exit};  // pid 1 of a container dies of SIGTERM only when it asks to
+  sigaction(SIGTERM, &end, NULL);
   if (strcmp(mode, "exit") == 0) return number;
   if (strcmp(mode, "say") == 0) {
     for (int i = 1; i < count; ++i) printf("%s%s", words[i], i + 1 < count ? " " : "\n");
@@ -55,11 +57,6 @@ static int run(int count, char** words) {
       char* memory = malloc(1 << 20);
       if (memory != NULL) memset(memory, 1, 1 << 20);
     }
-  }
-  if (strcmp(mode, "sleep") == 0) {  // pid 1 of a container dies of SIGTERM only when it asks to
-    signal(SIGTERM, SIG_DFL);
-    struct sigaction end = {.sa_handler = _exit};
-    sigaction(SIGTERM, &end, NULL);
   }
   for (;;) pause();
 }
