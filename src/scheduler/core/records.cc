@@ -244,7 +244,8 @@ Result<Unit, Problem> RecordReader::read(std::string_view key, std::string_view 
       auto definition = model::deserialize_app(text);
       if (!definition) return fail(Problem{std::string(key), definition.error().text()});
       App& app = state_.apps[definition->id];
-      app.versions[definition->version] = std::make_shared<const model::App>(std::move(*definition));
+      const model::Version version = definition->version;
+      app.versions[version] = std::make_shared<const model::App>(std::move(*definition));
       return Unit{};
     }
     const json value = json::parse(text);
