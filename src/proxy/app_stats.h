@@ -1,0 +1,30 @@
+// What is counted per app, a part per worker so that no two workers write one cache line. Made by the main thread and
+// kept as long as the process: the number of apps with a record of their own is bounded (EndpointRegistry), the rest
+// share one. Workers write their part, the main thread reads all.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proxy/counter.h"
+#include "proxy/latency_histogram.h"
+
+namespace lotse::proxy {
+
+struct alignas(64) AppWorkerStats {
+  std::array<Counter, 6> requests_by_class;  // index: status / 100; 0: no status was sent
+  Counter retries;
+  LatencyHistogram latency;
+};
+
+struct AppStats {
+  AppStats(std::string name, std::size_t workers) : app(std::move(name)), per_worker(workers) {}
+  std::string app;
+  std::vector<AppWorkerStats> per_worker;  // never resized
+};
+
+}  // namespace lotse::proxy

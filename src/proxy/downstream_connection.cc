@@ -1,0 +1,339 @@
+#include "proxy/downstream_connection.h"
+
+#include <utility>
+
+#include "proxy/h1_writer.h"
+#include "proxy/worker.h"
+
+namespace lotse::proxy {
+
+namespace {
+
+using std::chrono::seconds;
+
+constexpr Duration kBuffersKept = seconds(5);            // idle for longer: the parser's buffer goes back
+constexpr Duration kLingerTime = seconds(5);             // for the client to read our last words and close
+constexpr Duration kDrainGrace = seconds(1);             // for a request that crosses our decision to close
+constexpr std::size_t kDiscardedBytesMax = 1024 * 1024;  // of a body nobody wants, before the connection is cut
+
+}  // namespace
+
+DownstreamConnection::DownstreamConnection(Worker& worker, std::shared_ptr<WorkerListener> listener,
+                                           std::unique_ptr<net::Stream> stream)
+    : worker_(worker),
+      listener_(std::move(listener)),
+      stream_(std::move(stream)),
+      client_(make_client_info(stream_->peer(), listener_->local, worker.config().http)),
+      parser_(*this, worker.http_limits()),
+      deadline_(worker.loop(), [this] {
+        Turn turn(worker_);
+        on_deadline();
+      }) {}
+
+DownstreamConnection::~DownstreamConnection() = default;
+
+void DownstreamConnection::start() {
+  stream_->set_listener(this);
+  stream_->start_reading();
+  idle_since_ = worker_.loop().now();
+  deadline_.set(worker_.config().timeouts.downstream_idle);
+}
+
+std::string_view DownstreamConnection::listener_name() const { return listener_->name; }
+bool DownstreamConnection::is_draining() const { return worker_.is_draining() || listener_->is_closed; }
+
+// Reading ---------------------------------------------------------------------------------------------------------
+
+void DownstreamConnection::on_bytes(std::span<const char> bytes) {
+  Turn turn(worker_);
+  std::string_view text(bytes.data(), bytes.size());
+  worker_.counters().downstream_bytes_in.add(bytes.size());
+  if (mode_ == Mode::tunnel) {
+    exchange_->on_tunnel_from_downstream(text);
+  } else if (mode_ == Mode::lingering) {
+    discarded_bytes_ += bytes.size();
+    if (discarded_bytes_ > kDiscardedBytesMax) close();
+    return;
+  } else if (waits_for_drain_ || (exchange_ != nullptr && request_is_whole_)) {
+    return stash(text);
+  } else {
+    std::size_t used = consume(text);
+    if (mode_ == Mode::http && used < text.size()) stash(text.substr(used));
+  }
+  if (exchange_ == nullptr || mode_ == Mode::closed) return;
+  worker_.outbox().flush();
+  exchange_->on_request_read();
+}
+
+std::size_t DownstreamConnection::consume(std::string_view bytes) {
+  std::size_t used = 0;
+  while (used < bytes.size() && !(exchange_ != nullptr && request_is_whole_)) {
+    http::FeedResult fed = parser_.feed({bytes.data() + used, bytes.size() - used});
+    used += fed.consumed;
+    if (mode_ != Mode::http) return used;
+    if (fed.error) {
+      on_parse_error(fed.error);
+      return used;
+    }
+  }
+  if (exchange_ == nullptr && !head_deadline_set_ && parser_.has_partial_head()) {
+    head_deadline_set_ = true;
+    deadline_.set(worker_.config().timeouts.header);
+  }
+  return used;
+}
+
+// Pipelined requests wait for their turn, up to a bound; then the client has to wait.
+void DownstreamConnection::stash(std::string_view bytes) {
+  pending_.append(bytes);
+  if (pending_.size() >= worker_.config().limits.buffer_bytes_max) stream_->stop_reading();
+}
+
+void DownstreamConnection::on_request_head(const http::RequestHead& head) {
+  head_copy_ = head;  // views, into a buffer that stays until the next request begins
+  head_ = &head_copy_;
+  head_deadline_set_ = false;
+  request_is_whole_ = false;
+  is_chunked_ = is_bodiless_ = was_aborted_ = ends_with_connection_ = false;
+  closes_ = !head.keep_alive;
+  deadline_.clear();
+  exchange_ = &worker_.new_exchange();
+  exchange_->start(*this, *head_);
+}
+
+void DownstreamConnection::on_request_body(std::span<const char> bytes) {
+  exchange_->on_request_body({bytes.data(), bytes.size()});
+}
+
+void DownstreamConnection::on_request_complete() {
+  request_is_whole_ = true;
+  exchange_->on_request_end();
+}
+
+void DownstreamConnection::resume_request() {
+  if (pending_.size() - pending_offset_ < worker_.config().limits.buffer_bytes_max) stream_->start_reading();
+}
+
+void DownstreamConnection::on_parse_error(const http::ParseError& error) {
+  worker_.counters().bad_requests.add();
+  closes_ = true;
+  if (exchange_ != nullptr) return exchange_->on_request_broken(error.status, error.reason);
+  worker_.count_unrouted(error.status);
+  std::string_view reason(error.reason);
+  ResponseOut out{.status = error.status, .content_length = reason.size() + 1};
+  http::Field type{"Content-Type", "text/plain; charset=utf-8"};
+  out.fields = std::span(&type, 1);
+  worker_.outbox().to(*stream_);
+  write_response_head(worker_.outbox(), out, {.connection = ConnectionSays::close});
+  worker_.outbox().add_text(reason);
+  worker_.outbox().add_text("\n");
+  if (AccessLogBuffer* log = worker_.access_log()) {
+    log->write({.client = client_.ip, .status = error.status, .error = reason});
+  }
+  linger();
+}
+
+void DownstreamConnection::on_end() {
+  Turn turn(worker_);
+  client_has_ended_ = true;
+  if (mode_ == Mode::tunnel) return exchange_->on_tunnel_end_from_downstream();
+  // Half-closed: a client that has sent its whole request may say so and still wait for the answer.
+  if (mode_ == Mode::http && (exchange_ != nullptr || waits_for_drain_) && request_is_whole_) return;
+  if (mode_ == Mode::lingering && stream_->queued_bytes() > 0) return;
+  close();
+}
+
+void DownstreamConnection::on_error(Error) {
+  Turn turn(worker_);
+  close();
+}
+
+void DownstreamConnection::on_drained() {
+  Turn turn(worker_);
+  if (mode_ == Mode::lingering) {
+    if (client_has_ended_) close();
+    return;
+  }
+  if (exchange_ != nullptr) return exchange_->on_downstream_drained();
+  if (std::exchange(waits_for_drain_, false)) next_request();
+}
+
+// Writing ---------------------------------------------------------------------------------------------------------
+
+void DownstreamConnection::send_informational(const ResponseOut& head) {
+  if (head_->minor_version == 0) return;  // it would take it for the answer (RFC 9110 section 15.2)
+  worker_.outbox().to(*stream_);
+  write_response_head(worker_.outbox(), head, {});
+}
+
+void DownstreamConnection::send_head(const ResponseOut& head) {
+  ResponseFraming framing;
+  is_bodiless_ = head.is_bodiless;
+  if (!head.is_bodiless && !head.content_length) {
+    ends_with_connection_ = head_->minor_version == 0;
+    framing.is_chunked = is_chunked_ = !ends_with_connection_;
+  }
+  // A response before the end of the request: the rest of it is not worth waiting for.
+  const bool is_early = head_->has_body() && !request_is_whole_;
+  closes_ = closes_ || is_early || ends_with_connection_ || is_draining();
+  if (closes_) {
+    framing.connection = ConnectionSays::close;
+  } else if (head_->minor_version == 0) {
+    framing.connection = ConnectionSays::keep_alive;
+  }
+  worker_.outbox().to(*stream_);
+  write_response_head(worker_.outbox(), head, framing);
+}
+
+void DownstreamConnection::send_body(std::string_view bytes) {
+  if (bytes.empty() || is_bodiless_) return;
+  worker_.outbox().to(*stream_);
+  if (is_chunked_) {
+    write_chunk(worker_.outbox(), bytes);
+  } else {
+    worker_.outbox().add_bytes(bytes);
+  }
+}
+
+void DownstreamConnection::send_end() {
+  if (!is_chunked_) return;
+  worker_.outbox().to(*stream_);
+  write_last_chunk(worker_.outbox());
+}
+
+void DownstreamConnection::send_abort() {
+  was_aborted_ = true;
+  closes_ = true;
+}
+
+void DownstreamConnection::start_tunnel(const ResponseOut& head) {
+  mode_ = Mode::tunnel;
+  worker_.outbox().to(*stream_);
+  write_response_head(worker_.outbox(), head, {});
+  if (pending_.size() > pending_offset_) {  // the client did not wait for the 101
+    worker_.outbox().flush();
+    exchange_->on_tunnel_from_downstream(std::string_view(pending_).substr(pending_offset_));
+    worker_.outbox().flush();
+  }
+  pending_.clear();
+  pending_offset_ = 0;
+  stream_->start_reading();
+  if (client_has_ended_) exchange_->on_tunnel_end_from_downstream();
+}
+
+void DownstreamConnection::tunnel_write(std::string_view bytes) {
+  worker_.outbox().to(*stream_);
+  worker_.outbox().add_bytes(bytes);
+}
+
+void DownstreamConnection::tunnel_end() {
+  worker_.outbox().flush();
+  stream_->shutdown();
+}
+
+// Between exchanges -----------------------------------------------------------------------------------------------
+
+void DownstreamConnection::on_exchange_over() { worker_.finished().push_back(*this); }
+
+void DownstreamConnection::after_exchange() {
+  worker_.release(*std::exchange(exchange_, nullptr));
+  head_ = nullptr;
+  if (mode_ == Mode::closed) return;
+  // A body that ends with the connection looks whole when the connection ends cleanly: so it must not.
+  if (was_aborted_ && (ends_with_connection_ || mode_ == Mode::tunnel)) {
+    stream_->reset();
+    return close();
+  }
+  if (closes_ || mode_ == Mode::tunnel || !request_is_whole_) return linger();
+  next_request();
+}
+
+void DownstreamConnection::next_request() {
+  if (stream_->queued_bytes() > worker_.config().limits.buffer_bytes_max) {
+    waits_for_drain_ = true;
+    stalled_bytes_ = stream_->queued_bytes();
+    return deadline_.set(worker_.config().timeouts.stream_idle);
+  }
+  if (pending_.size() > pending_offset_) {
+    pending_offset_ += consume(std::string_view(pending_).substr(pending_offset_));
+    if (mode_ != Mode::http) return;
+    if (exchange_ != nullptr) {
+      worker_.outbox().flush();  // it may refer to what is pending
+      exchange_->on_request_read();
+    }
+    if (pending_offset_ == pending_.size()) {
+      pending_.clear();
+      pending_offset_ = 0;
+    }
+  }
+  if (exchange_ != nullptr) {
+    if (!request_is_whole_) resume_request();
+    return;
+  }
+  if (client_has_ended_) return linger();
+  stream_->start_reading();
+  if (head_deadline_set_) return;
+  idle_since_ = worker_.loop().now();
+  deadline_.set(is_draining() ? kDrainGrace : std::min(kBuffersKept, worker_.config().timeouts.downstream_idle));
+}
+
+void DownstreamConnection::drain() {
+  if (mode_ == Mode::http && exchange_ == nullptr && !head_deadline_set_ && !waits_for_drain_)
+    deadline_.set(kDrainGrace);
+}
+
+// The last bytes are on their way: FIN, and then what the client still sends is thrown away until it closes. Closing at
+// once would make the kernel answer those bytes with a reset, which can destroy our answer before it was read.
+void DownstreamConnection::linger() {
+  mode_ = Mode::lingering;
+  pending_ = {};
+  pending_offset_ = 0;
+  worker_.outbox().flush();
+  stream_->shutdown();
+  stalled_bytes_ = stream_->queued_bytes();
+  if (client_has_ended_ && stalled_bytes_ == 0) return close();
+  stream_->start_reading();
+  deadline_.set(stalled_bytes_ > 0 ? worker_.config().timeouts.stream_idle : kLingerTime);
+}
+
+void DownstreamConnection::close() {
+  if (mode_ == Mode::closed) return;
+  mode_ = Mode::closed;
+  worker_.outbox().forget(*stream_);
+  if (exchange_ != nullptr) exchange_->on_downstream_gone();
+  stream_.reset();
+  deadline_.stop();
+  worker_.bury(*this);
+}
+
+// Too late --------------------------------------------------------------------------------------------------------
+
+void DownstreamConnection::on_deadline() {
+  if (mode_ == Mode::closed || exchange_ != nullptr) return;
+  if (mode_ == Mode::lingering || waits_for_drain_) {
+    if (stream_->queued_bytes() > 0 && stream_->queued_bytes() < stalled_bytes_) {  // slow, but it reads
+      stalled_bytes_ = stream_->queued_bytes();
+      return deadline_.set(worker_.config().timeouts.stream_idle);
+    }
+    if (waits_for_drain_) worker_.counters().stream_timeouts.add();
+    return close();
+  }
+  if (head_deadline_set_) {
+    worker_.counters().header_timeouts.add();
+    return on_parse_error({.status = 408, .reason = "the request head did not come in time"});
+  }
+  on_idle_deadline();
+}
+
+void DownstreamConnection::on_idle_deadline() {
+  Duration idle = worker_.loop().now() - idle_since_, idle_max = worker_.config().timeouts.downstream_idle;
+  if (idle >= idle_max || is_draining()) {
+    worker_.counters().idle_timeouts.add();
+    return close();
+  }
+  parser_.release();
+  pending_ = {};
+  deadline_.set(idle_max - idle);
+}
+
+}  // namespace lotse::proxy

@@ -1,0 +1,102 @@
+// One HTTP/1.1 connection of a client: reads requests one after the other (pipelined ones wait their turn), gives each
+// an Exchange and writes what that answers. Knows the wire format and its own timeouts; nothing of routes or endpoints.
+// Owned by the Worker; one loop thread. Modes: http (idle, reading a head, or with an exchange) -> tunnel or lingering
+// -> closed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "http/h1_parser.h"
+#include "net/stream.h"
+#include "proxy/deadline.h"
+#include "proxy/exchange.h"
+#include "proxy/forwarding.h"
+
+namespace lotse::proxy {
+
+struct WorkerListener;
+struct InDownstreams;  // tag: every downstream connection of the worker
+struct InFinished;     // tag: its exchange is over, to be looked at when the callbacks are done
+
+class DownstreamConnection final : public net::StreamListener,
+                                   public http::RequestListener,
+                                   public DownstreamUser,
+                                   public ListNode<InDownstreams>,
+                                   public ListNode<InFinished> {
+ public:
+  DownstreamConnection(Worker& worker, std::shared_ptr<WorkerListener> listener, std::unique_ptr<net::Stream> stream);
+  ~DownstreamConnection();
+
+  void start();
+  void after_exchange();  // from Worker::settle(): what on_exchange_over() announced
+  void drain();           // finish what is begun, then close; an idle one gets a moment for a request under way
+  void close();           // at once
+  bool is_of(const WorkerListener& listener) const { return listener_.get() == &listener; }
+
+ private:
+  enum class Mode : std::uint8_t { http, tunnel, lingering, closed };
+
+  // net::StreamListener
+  void on_bytes(std::span<const char> bytes) override;
+  void on_end() override;
+  void on_error(Error error) override;
+  void on_drained() override;
+  // http::RequestListener
+  void on_request_head(const http::RequestHead& head) override;
+  void on_request_body(std::span<const char> bytes) override;
+  void on_request_trailers(std::span<const http::Field>) override {}  // dropped
+  void on_request_complete() override;
+  // DownstreamUser
+  void send_informational(const ResponseOut& head) override;
+  void send_head(const ResponseOut& head) override;
+  void send_body(std::string_view bytes) override;
+  void send_end() override;
+  void send_abort() override;
+  void start_tunnel(const ResponseOut& head) override;
+  void tunnel_write(std::string_view bytes) override;
+  void tunnel_end() override;
+  void pause_request() override { stream_->stop_reading(); }
+  void resume_request() override;
+  std::size_t queued_bytes() const override { return stream_ ? stream_->queued_bytes() : 0; }
+  void on_exchange_over() override;
+  const ClientInfo& client() const override { return client_; }
+  std::string_view listener_name() const override;
+
+  std::size_t consume(std::string_view bytes);  // how much; the rest is the next request's
+  void stash(std::string_view bytes);
+  void next_request();
+  void on_parse_error(const http::ParseError& error);
+  void linger();
+  void on_deadline();
+  void on_idle_deadline();
+  bool is_draining() const;
+
+  Worker& worker_;
+  std::shared_ptr<WorkerListener> listener_;
+  std::unique_ptr<net::Stream> stream_;
+  ClientInfo client_;
+  http::RequestParser parser_;
+  Mode mode_ = Mode::http;
+  Exchange* exchange_ = nullptr;             // the worker's
+  const http::RequestHead* head_ = nullptr;  // the parser's, of the request under way
+  http::RequestHead head_copy_;
+  bool request_is_whole_ = true;
+  bool client_has_ended_ = false;  // FIN
+  bool closes_ = false;            // after this response
+  bool is_chunked_ = false;        // this response is
+  bool is_bodiless_ = false;
+  bool was_aborted_ = false;
+  bool ends_with_connection_ = false;
+  bool head_deadline_set_ = false;
+  bool waits_for_drain_ = false;  // the client reads slower than it asks
+  std::string pending_;           // pipelined bytes, from pending_offset_ on
+  std::size_t pending_offset_ = 0;
+  std::size_t discarded_bytes_ = 0, stalled_bytes_ = 0;
+  Instant idle_since_{};
+  Deadline deadline_;
+};
+
+}  // namespace lotse::proxy

@@ -1,0 +1,61 @@
+// One endpoint identity, (app, port, task, host:port), as the proxy holds it: what never changes, and one EndpointState
+// per worker that survives every change of the table (counts, passive health, pool). Made by the EndpointRegistry on
+// the main thread; shared by the sets that name it and by the workers, until each of them has let its connections go.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/routes.h"
+#include "net/address.h"
+#include "proxy/counter.h"
+#include "proxy/upstream_pool.h"
+
+namespace lotse::proxy {
+
+struct alignas(64) EndpointState {
+  // Written by the worker, read by the main thread.
+  Counter in_flight;  // requests that are picked for it, on a connection, or tunnels
+  Counter requests;
+  Counter connects;
+  Counter connect_failures;
+
+  // The worker's thread only.
+  UpstreamPool pool;
+  model::EndpointState state = model::EndpointState::up;
+  bool is_removed = false;
+  Instant suspect_until{};  // after a failed connection: only when nothing better is there
+  double latency_ewma = 0;  // seconds to the response head; for peak EWMA balancing
+  // Freshness (P2), see freshness.h.
+  Instant confirmed_until{};
+  bool is_confirming = false;
+  bool is_kept_unconfirmed = false;  // its agent was silent: out at the first connect failure
+  bool is_out = false;               // until the table is known to be current again
+  // The host is a name: its address, looked up again when this is over.
+  net::Address resolved;
+  Instant resolved_until{};
+};
+
+struct EndpointRecord : std::enable_shared_from_this<EndpointRecord> {
+  EndpointRecord(model::Endpoint identity, std::size_t workers)
+      : endpoint(std::move(identity)),
+        address_text(endpoint.host + ":" + std::to_string(endpoint.host_port)),
+        states(workers) {
+    if (auto parsed = net::Address::from_ip(endpoint.host, endpoint.host_port)) address = *parsed;
+  }
+
+  const model::Endpoint endpoint;     // as first seen: of what can change, only the registry's own copy counts
+  const std::string address_text;     // for logs and messages
+  net::Address address;               // empty: the host is a name
+  std::vector<EndpointState> states;  // by worker, never resized
+
+  std::uint64_t in_flight() const {
+    std::uint64_t sum = 0;
+    for (const EndpointState& state : states) sum += state.in_flight.get();
+    return sum;
+  }
+};
+
+}  // namespace lotse::proxy

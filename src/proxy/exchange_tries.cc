@@ -1,0 +1,246 @@
+// The part of Exchange that finds an endpoint and a connection, and sends the request.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "proxy/exchange.h"
+#include "proxy/worker.h"
+
+namespace lotse::proxy {
+
+namespace {
+constexpr Duration kConfirmationWait = std::chrono::seconds(1);  // then the agent counts as silent
+}
+
+void Exchange::choose() {
+  Slot* slot = worker_.routing().slot(slot_);
+  if (slot == nullptr)
+    return failure_count_ > 0 ? answer_failure() : answer(503, "the route of this request was removed", true);
+  use(pick_from(*slot), *slot);
+}
+
+Pick Exchange::pick_from(Slot& slot) {
+  PickOptions options{.avoid = std::span(failed_.data(), failure_count_),
+                      .may_repeat = may_repeat_,
+                      .is_stale = worker_.freshness().has_any_out() && worker_.freshness().is_stale(),
+                      .now = worker_.loop().now()};
+  return worker_.balancer().pick(*slot.set, slot.cursor, options);
+}
+
+void Exchange::use(const Pick& pick, Slot& slot) {
+  switch (pick.outcome) {
+    case Pick::Outcome::picked:
+      return take(*pick.member);
+    case Pick::Outcome::full:
+      return enqueue(slot);
+    case Pick::Outcome::none:
+      return failure_count_ > 0 ? answer_failure() : answer_nobody(slot);
+  }
+}
+
+void Exchange::answer_nobody(const Slot& slot) {
+  const EndpointSet& set = *slot.set;
+  std::string port = set.target.port.empty() ? "" : ":" + set.target.port;
+  text_.clear();
+  auto out = std::back_inserter(text_);
+  if (set.members().empty()) {
+    fmt::format_to(out, "app {}{} has no endpoints", set.target.app, port);
+  } else if (!set.has_usable()) {
+    fmt::format_to(out, "app {}{} has no endpoints that take requests: all {} are draining", set.target.app, port,
+                   set.members().size());
+  } else {
+    fmt::format_to(out,
+                   "app {}{} has no endpoint that can be confirmed: the table may be old and its agents deny the tasks",
+                   set.target.app, port);
+  }
+  answer(503, text_, true);
+}
+
+// Every endpoint has all the connections it may have.
+void Exchange::enqueue(Slot& slot) {
+  const auto& config = worker_.config();
+  if (slot.waiting >= worker_.share_of(config.limits.requests_waiting_per_app_max)) {
+    worker_.counters().queue_refusals.add();
+    return answer(503, "too many requests wait for this app", true);
+  }
+  phase_ = Phase::waiting;
+  ++slot.waiting;
+  worker_.waiting().push_back(*this);
+  deadline_.set(config.timeouts.queue);
+}
+
+void Exchange::leave_queue() {
+  ListNode<InWaiting>::unlink();
+  if (phase_ != Phase::waiting) return;
+  if (Slot* slot = worker_.routing().slot(slot_); slot != nullptr && slot->waiting > 0) --slot->waiting;
+}
+
+bool Exchange::on_capacity() {
+  if (phase_ != Phase::waiting) return false;
+  Slot* slot = worker_.routing().slot(slot_);
+  Pick pick = slot != nullptr ? pick_from(*slot) : Pick{};
+  if (pick.outcome == Pick::Outcome::full) return false;
+  leave_queue();
+  phase_ = Phase::sending;
+  if (slot == nullptr) {
+    choose();
+  } else {
+    use(pick, *slot);
+  }
+  return true;
+}
+
+void Exchange::take(const EndpointSet::Member& member) {
+  endpoint_ = member.record.get();
+  endpoint_has_agent_ = member.has_agent;
+  EndpointState& state = endpoint_->states[worker_.index()];
+  state.in_flight.add();
+  state.requests.add();
+  ++attempts_;
+  if (!wants_fresh_) {
+    if (UpstreamConnection* pooled = state.pool.take()) {
+      worker_.counters().pool_reuses.add();
+      pooled->lend_to(*this);
+      upstream_ = pooled;
+      return send_request();
+    }
+  }
+  connect();
+}
+
+void Exchange::connect() {
+  if (endpoint_has_agent_) {
+    switch (worker_.freshness().may_connect(*endpoint_)) {
+      case Freshness::Answer::yes:
+        break;
+      case Freshness::Answer::ask:
+        phase_ = Phase::confirming;
+        worker_.waiting().push_back(*this);
+        return deadline_.set(kConfirmationWait);
+      case Freshness::Answer::no:
+        note_failure({.code = Errc::not_found, .reason = "its agent does not know the task"});
+        let_endpoint_go();
+        return choose();
+    }
+  }
+  if (!worker_.pools().make_room()) {
+    let_endpoint_go();
+    Slot* slot = worker_.routing().slot(slot_);
+    return slot != nullptr ? enqueue(*slot) : answer(503, "all upstream connections are in use", true);
+  }
+  phase_ = Phase::connecting;
+  upstream_ = &worker_.open_upstream(*endpoint_);
+  deadline_.set(worker_.config().timeouts.connect);
+  upstream_->connect(*this);
+}
+
+void Exchange::on_confirmation() {
+  ListNode<InWaiting>::unlink();
+  connect();
+}
+
+void Exchange::let_endpoint_go() {
+  EndpointRecord& record = *std::exchange(endpoint_, nullptr);
+  if (worker_.access_log() != nullptr) {
+    logged_task_ = arena_.copy(record.endpoint.task);
+    logged_endpoint_ = arena_.copy(record.address_text);
+  }
+  record.states[worker_.index()].in_flight.subtract();
+  worker_.on_endpoint_free(record);
+}
+
+void Exchange::on_upstream_connected() { send_request(); }
+
+void Exchange::send_request() {
+  phase_ = Phase::sending;
+  RequestOut out{.method = head_->method,
+                 .method_text = head_->method_text,
+                 .target = target_,
+                 .authority = head_->authority,
+                 .fields = request_fields_,
+                 .is_chunked = head_->is_chunked,
+                 .content_length = head_->content_length,
+                 .upgrade = head_->upgrade};
+  upstream_->send_request(out, endpoint_->address_text);
+  if (!body_.empty()) {
+    upstream_->send_body(body_);
+    worker_.counters().upstream_bytes_out.add(body_.size());
+  }
+  // Only what may be sent a second time is worth keeping: idempotent requests whose body fits.
+  if (!http::is_idempotent(head_->method) || body_.size() > worker_.config().limits.buffer_bytes_max) {
+    keeps_body_ = false;
+    if (!body_.empty()) {
+      replay_is_lost_ = true;
+      worker_.outbox().flush();  // it may refer to the body
+      body_.clear();
+    }
+  }
+  if (request_is_whole_) {
+    upstream_->send_end();
+    arm_for_answer();
+  } else if (head_->has_body()) {
+    deadline_.set(worker_.config().timeouts.stream_idle);
+  } else {
+    arm_for_answer();
+  }
+  // The client was paused while nothing could be sent; on_upstream_drained() comes only if something is queued now.
+  if (request_is_paused_) {
+    worker_.outbox().flush();
+    if (upstream_->queued_bytes() == 0) on_upstream_drained();
+  }
+}
+
+void Exchange::arm_for_answer() {
+  Duration first_byte = worker_.config().timeouts.first_byte;
+  deadline_.set(retry_.per_try > Duration::zero() ? std::min(retry_.per_try, first_byte) : first_byte);
+}
+
+// Too late --------------------------------------------------------------------------------------------------------
+
+void Exchange::on_deadline() {
+  const TimeoutsConfig& timeouts = worker_.config().timeouts;
+  switch (phase_) {
+    case Phase::waiting:
+      worker_.counters().queue_timeouts.add();
+      return answer(503, "no connection to an endpoint of this app came free in time", true);
+    case Phase::confirming:
+      worker_.freshness().on_silent(*endpoint_);
+      return on_confirmation();
+    case Phase::connecting:
+    case Phase::sending:
+      return on_tries_deadline();
+    case Phase::responding:
+      if (upstream_is_paused_ && downstream_->queued_bytes() < stalled_bytes_) {  // a slow reader, but it reads
+        stalled_bytes_ = downstream_->queued_bytes();
+        return deadline_.set(timeouts.stream_idle);
+      }
+      worker_.counters().stream_timeouts.add();
+      if (upstream_ != nullptr) std::exchange(upstream_, nullptr)->abandon();
+      return abort(upstream_is_paused_ ? "the client stopped reading"
+                                       : "the endpoint stopped in the middle of its answer");
+    case Phase::tunnel:
+      worker_.counters().stream_timeouts.add();
+      if (upstream_ != nullptr) std::exchange(upstream_, nullptr)->abandon();
+      return abort("the tunnel was idle too long");
+    case Phase::idle:
+    case Phase::over:
+      return;
+  }
+}
+
+void Exchange::on_tries_deadline() {
+  std::exchange(upstream_, nullptr)->abandon();
+  if (phase_ == Phase::connecting) {
+    return on_upstream_failed({.stage = UpstreamFailure::Stage::connecting, .code = Errc::timed_out});
+  }
+  worker_.counters().stream_timeouts.add();
+  if (!request_is_whole_ && head_->has_body() && !request_is_paused_) {
+    return answer(408, "the request body did not come in time");
+  }
+  UpstreamFailure late{.stage = UpstreamFailure::Stage::before_answer, .code = Errc::timed_out};
+  on_upstream_failed(late);
+}
+
+}  // namespace lotse::proxy

@@ -1,0 +1,203 @@
+#include "proxy/forwarding.h"
+
+#include <algorithm>
+
+namespace lotse::proxy {
+
+namespace {
+
+using http::equals_ignoring_case;
+
+// What becomes of a field of the client's or the endpoint's.
+enum class Kind : std::uint8_t {
+  plain,
+  hop_by_hop,  // never forwarded: it speaks of the connection, or the framing that we write ourselves
+  connection,  // the same, and its value names more of them
+  host,        // sent, but from the parsed authority
+  forwarded_for,
+  forwarded_proto,
+  forwarded_host,
+  forwarded_port,
+  forwarded,  // replaced, unless the peer is trusted
+};
+
+Kind kind_of(std::string_view name) {
+  const auto is = [&](std::string_view known) { return equals_ignoring_case(name, known); };
+  switch (name.size()) {
+    case 2:
+      return is("te") ? Kind::hop_by_hop : Kind::plain;
+    case 4:
+      return is("host") ? Kind::host : Kind::plain;
+    case 7:
+      return is("upgrade") || is("trailer") ? Kind::hop_by_hop : Kind::plain;
+    case 9:
+      return is("forwarded") ? Kind::forwarded : Kind::plain;
+    case 10:
+      if (is("connection")) return Kind::connection;
+      return is("keep-alive") ? Kind::hop_by_hop : Kind::plain;
+    case 14:
+      return is("content-length") || is("http2-settings") ? Kind::hop_by_hop : Kind::plain;
+    case 15:
+      return is("x-forwarded-for") ? Kind::forwarded_for : Kind::plain;
+    case 16:
+      if (is("x-forwarded-host")) return Kind::forwarded_host;
+      if (is("x-forwarded-port")) return Kind::forwarded_port;
+      return is("proxy-connection") ? Kind::hop_by_hop : Kind::plain;
+    case 17:
+      if (is("x-forwarded-proto")) return Kind::forwarded_proto;
+      return is("transfer-encoding") ? Kind::hop_by_hop : Kind::plain;
+    case 19:
+      return is("proxy-authorization") ? Kind::hop_by_hop : Kind::plain;
+    default:
+      return Kind::plain;
+  }
+}
+
+// Most Connection fields say keep-alive, close or upgrade, which name no field that would get through anyway.
+bool names_others(std::string_view value) {
+  return !equals_ignoring_case(value, "keep-alive") && !equals_ignoring_case(value, "close") &&
+         !equals_ignoring_case(value, "upgrade");
+}
+
+// Is it named by one of the Connection fields? Those that we set, and Host, cannot be taken away from us that way: they
+// are never looked up here.
+bool is_nominated(std::span<const http::Field> fields, std::string_view name) {
+  for (const http::Field& field : fields) {
+    if (kind_of(field.name) == Kind::connection && http::list_has_token(field.value, name)) return true;
+  }
+  return false;
+}
+
+bool nominates_any(std::span<const http::Field> fields) {
+  for (const http::Field& field : fields) {
+    if (field.name.size() == 10 && equals_ignoring_case(field.name, "connection") && names_others(field.value))
+      return true;
+  }
+  return false;
+}
+
+std::string_view join(Arena& arena, std::string_view a, std::string_view b, std::string_view c = {}) {
+  char* place = arena.array<char>(a.size() + b.size() + c.size());
+  char* end = std::copy(a.begin(), a.end(), place);
+  end = std::copy(b.begin(), b.end(), end);
+  end = std::copy(c.begin(), c.end(), end);
+  return {place, static_cast<std::size_t>(end - place)};
+}
+
+// What a trusted peer said, to be kept or extended. Repeated fields are one list.
+struct Said {
+  std::string_view for_, proto, host, port, forwarded;
+};
+
+void remember(Arena& arena, std::string_view& said, std::string_view value) {
+  said = said.empty() ? value : join(arena, said, ", ", value);
+}
+
+std::string_view last_of_list(std::string_view list) {
+  std::size_t comma = list.rfind(',');
+  std::string_view last = comma == std::string_view::npos ? list : list.substr(comma + 1);
+  while (!last.empty() && (last.front() == ' ' || last.front() == '\t')) last.remove_prefix(1);
+  while (!last.empty() && (last.back() == ' ' || last.back() == '\t')) last.remove_suffix(1);
+  return last;
+}
+
+void append_forwarded(const http::RequestHead& head, const ClientInfo& client, const Said& said, Arena& arena,
+                      std::vector<http::Field>& fields) {
+  fields.push_back({"X-Forwarded-For", said.for_.empty() ? client.ip : join(arena, said.for_, ", ", client.ip)});
+  fields.push_back({"X-Forwarded-Proto", said.proto.empty() ? client.scheme : said.proto});
+  // An HTTP/1.0 request may have no Host: then there is nothing to say.
+  std::string_view host = said.host.empty() ? head.authority : said.host;
+  if (!host.empty()) fields.push_back({"X-Forwarded-Host", host});
+  fields.push_back({"X-Forwarded-Port", said.port.empty() ? std::string_view(client.port) : said.port});
+  // The authority has passed the grammar of Host: it needs no escapes inside the quotes.
+  std::string_view own = join(arena, client.forwarded, "\"", join(arena, head.authority, "\""));
+  fields.push_back({"Forwarded", said.forwarded.empty() ? own : join(arena, said.forwarded, ", ", own)});
+}
+
+}  // namespace
+
+ClientInfo make_client_info(const net::Address& peer, const net::Address& local, const HttpConfig& http) {
+  ClientInfo info;
+  info.ip = peer.is_unix() || peer.is_empty() ? "unix" : peer.ip();
+  if (info.ip.starts_with("::ffff:")) info.ip.erase(0, 7);  // IPv4 that came over a dual-stack socket
+  bool is_v6 = info.ip.find(':') != std::string::npos;
+  info.forwarded = (is_v6 ? "for=\"[" + info.ip + "]\"" : "for=" + info.ip) + ";proto=http;host=";
+  info.port = local.is_unix() ? "" : std::to_string(local.port());
+  info.is_trusted = std::any_of(http.trusted_proxies.begin(), http.trusted_proxies.end(),
+                                [&](const Cidr& range) { return range.contains(peer); });
+  return info;
+}
+
+void append_request_fields(const http::RequestHead& head, const ClientInfo& client, bool keep_underscore_fields,
+                           Arena& arena, std::vector<http::Field>& fields) {
+  const bool has_nominations = nominates_any(head.fields);
+  Said said;
+  for (const http::Field& field : head.fields) {
+    switch (kind_of(field.name)) {
+      case Kind::plain:
+        if (has_nominations && is_nominated(head.fields, field.name)) break;
+        if (!keep_underscore_fields && field.name.find('_') != std::string_view::npos) break;
+        if (equals_ignoring_case(field.name, "expect")) {
+          // Forwarded as what it was understood to be; any other expectation is nobody's.
+          if (head.expects_continue) fields.push_back({"Expect", "100-continue"});
+          break;
+        }
+        fields.push_back(field);
+        break;
+      case Kind::forwarded_for:
+        if (client.is_trusted) remember(arena, said.for_, field.value);
+        break;
+      case Kind::forwarded_proto:
+        if (client.is_trusted) said.proto = field.value;
+        break;
+      case Kind::forwarded_host:
+        if (client.is_trusted) said.host = field.value;
+        break;
+      case Kind::forwarded_port:
+        if (client.is_trusted) said.port = field.value;
+        break;
+      case Kind::forwarded:
+        if (client.is_trusted) remember(arena, said.forwarded, field.value);
+        break;
+      case Kind::hop_by_hop:
+      case Kind::connection:
+      case Kind::host:
+        break;
+    }
+  }
+  append_forwarded(head, client, said, arena, fields);
+}
+
+void append_response_fields(const http::ResponseHead& head, std::vector<http::Field>& fields) {
+  const bool has_nominations = nominates_any(head.fields);
+  for (const http::Field& field : head.fields) {
+    Kind kind = kind_of(field.name);
+    if (kind == Kind::hop_by_hop || kind == Kind::connection) continue;
+    if (has_nominations && is_nominated(head.fields, field.name)) continue;
+    fields.push_back(field);
+  }
+}
+
+std::string_view client_address(const http::RequestHead& head, const ClientInfo& client, const HttpConfig& http) {
+  if (!client.is_trusted) return client.ip;
+  // From the right: each address vouches for the one before it as long as it is trusted itself.
+  std::string_view outermost = client.ip;
+  for (auto field = head.fields.rbegin(); field != head.fields.rend(); ++field) {
+    if (kind_of(field->name) != Kind::forwarded_for) continue;
+    std::string_view list = field->value;
+    while (!list.empty()) {
+      std::string_view last = last_of_list(list);
+      auto address = net::Address::from_ip(last, 0);
+      if (!address) return outermost;
+      outermost = last;
+      bool is_trusted = std::any_of(http.trusted_proxies.begin(), http.trusted_proxies.end(),
+                                    [&](const Cidr& range) { return range.contains(*address); });
+      if (!is_trusted) return outermost;
+      std::size_t comma = list.rfind(',');
+      list = comma == std::string_view::npos ? std::string_view() : list.substr(0, comma);
+    }
+  }
+  return outermost;
+}
+
+}  // namespace lotse::proxy

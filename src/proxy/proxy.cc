@@ -1,0 +1,310 @@
+#include "proxy/proxy.h"
+
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "proxy/proxy_impl.h"
+
+namespace lotse::proxy {
+
+namespace {
+
+constexpr int kWorkersMax = 256;
+
+std::size_t worker_count_of(const Config& config) {
+  if (config.workers > 0) return static_cast<std::size_t>(std::min(config.workers, kWorkersMax));
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  if (sched_getaffinity(0, sizeof cpus, &cpus) != 0) return 1;
+  return static_cast<std::size_t>(std::clamp(CPU_COUNT(&cpus), 1, kWorkersMax));
+}
+
+std::int64_t fd_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return 1 << 20;
+  return static_cast<std::int64_t>(limit.rlim_cur);
+}
+
+// One listening socket per worker on one address. Port 0: the first one's port is everyone's.
+Result<std::vector<net::UniqueFd>> bind_for_all(const net::Address& wanted, std::size_t count) {
+  std::vector<net::UniqueFd> sockets;
+  net::Address address = wanted;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (address.is_unix() && i > 0) {  // a path has one socket: all workers accept from it
+      sockets.emplace_back(dup(sockets.front().get()));
+      continue;
+    }
+    auto socket = net::make_listening_socket(address, {.reuse_port = !address.is_unix()});
+    if (!socket) return fail(socket.error());
+    if (!address.is_unix()) address = net::local_address(socket->get());
+    sockets.push_back(std::move(*socket));
+  }
+  return sockets;
+}
+
+}  // namespace
+
+Proxy::Impl::Impl(net::Loop& loop, TaskConfirmer& task_confirmer)
+    : main_loop(loop), confirmer(task_confirmer), drain_timer(loop.timers(), [this] { end_drain(); }) {}
+
+Proxy::Impl::~Impl() {
+  alive.reset();
+  stop_workers();
+}
+
+void Proxy::Impl::stop_workers() {
+  for (const auto& worker : workers) worker->stop_and_join();
+}
+
+// Configuration ---------------------------------------------------------------------------------------------------
+
+Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> new_config) {
+  const bool is_first = workers.empty();
+  if (is_first) start_workers(*new_config);
+  if (!is_first && new_config->workers > 0 && static_cast<std::size_t>(new_config->workers) != workers.size()) {
+    log::warn("proxy", "the number of workers changes with a restart only: {} stay", workers.size());
+  }
+  // What can fail comes first, so that a failure changes nothing.
+  std::vector<std::pair<ListenerInfo, std::vector<net::UniqueFd>>> bound;
+  auto outcome = bind_new(*new_config, bound);
+  if (outcome && new_config->access_log) outcome = shared->access_log.open(new_config->access_log->path);
+  if (!outcome) {
+    if (is_first) {  // as if it had never been called
+      stop_workers();
+      workers.clear();
+      registry.reset();
+      shared.reset();
+    }
+    return outcome;
+  }
+
+  std::size_t upstream_max = 0;
+  set_bounds(*new_config, upstream_max);
+  config = new_config;
+  is_config_applied = false;
+  auto generation = ++config_generation;
+  post_to_all([new_config, upstream_max](Worker& worker) { worker.apply_config(new_config, upstream_max); }, nullptr);
+  broadcast(registry->apply(*new_config), [this, generation] {
+    registry->forget_old_table();
+    if (generation == config_generation) is_config_applied = true;
+  });
+
+  std::vector<ListenerInfo> old = std::exchange(listeners, {});
+  for (const ListenerConfig& wanted : new_config->listeners) {
+    auto fresh =
+        std::find_if(bound.begin(), bound.end(), [&](const auto& one) { return one.first.address == wanted.address; });
+    if (fresh == bound.end()) {
+      auto kept = std::find_if(old.begin(), old.end(), [&](const auto& one) { return one.address == wanted.address; });
+      listeners.push_back(*kept);
+      post_to_all(
+          [address = wanted.address, name = wanted.name](Worker& worker) { worker.rename_listener(address, name); },
+          nullptr);
+      continue;
+    }
+    listeners.push_back(fresh->first);
+    for (std::size_t i = 0; i < workers.size(); ++i) {
+      auto socket = std::make_shared<net::UniqueFd>(std::move(fresh->second[i]));
+      workers[i]->post([socket, name = wanted.name, address = wanted.address](Worker& worker) {
+        worker.add_listener(name, address, std::move(*socket));
+      });
+    }
+  }
+  for (const ListenerInfo& one : old) {
+    bool stays =
+        std::any_of(listeners.begin(), listeners.end(), [&](const auto& now) { return now.address == one.address; });
+    if (!stays) post_to_all([address = one.address](Worker& worker) { worker.remove_listener(address); }, nullptr);
+  }
+  for (auto& [change, on_applied] : std::exchange(early_changes, {}))
+    apply_endpoints(std::move(change), std::move(on_applied));
+  return Unit{};
+}
+
+Result<Unit, Problem> Proxy::Impl::bind_new(
+    const Config& new_config, std::vector<std::pair<ListenerInfo, std::vector<net::UniqueFd>>>& bound) const {
+  for (const ListenerConfig& wanted : new_config.listeners) {
+    bool is_known =
+        std::any_of(listeners.begin(), listeners.end(), [&](const auto& one) { return one.address == wanted.address; });
+    if (is_known) continue;
+    net::Address address = wanted.parsed_address;
+    if (address.is_empty()) {
+      auto parsed = net::Address::parse(wanted.address);
+      if (!parsed) return fail(Problem{"listener " + wanted.name, parsed.error().text()});
+      address = *parsed;
+    }
+    auto sockets = bind_for_all(address, workers.size());
+    if (!sockets)
+      return fail(
+          Problem{"listener " + wanted.name, "cannot listen on " + wanted.address + ": " + describe(sockets.error())});
+    net::Address local = net::local_address(sockets->front().get());
+    bound.emplace_back(ListenerInfo{wanted.address, local}, std::move(*sockets));
+  }
+  return Unit{};
+}
+
+void Proxy::Impl::start_workers(const Config& first_config) {
+  const std::size_t count = worker_count_of(first_config);
+  shared = std::make_unique<WorkerShared>(count);
+  shared->fresh_until = fresh_until_before_start;
+  shared->on_drained = [this](std::shared_ptr<EndpointRecord> record) {
+    post_to_main([this, record = std::move(record)] { on_worker_drained(*record); });
+  };
+  shared->ask = [this](std::size_t worker, std::shared_ptr<EndpointRecord> record) {
+    post_to_main([this, worker, record = std::move(record)] { ask(worker, record); });
+  };
+  shared->on_worker_empty = [this] {
+    post_to_main([this] {
+      if (++workers_empty == workers.size()) end_drain();
+    });
+  };
+  registry = std::make_unique<EndpointRegistry>(count);
+  Random random = Random::from_system();
+  for (std::size_t i = 0; i < count; ++i) workers.push_back(std::make_unique<Worker>(i, *shared, random.next()));
+  for (const auto& worker : workers) worker->start();
+}
+
+void Proxy::Impl::set_bounds(const Config& new_config, std::size_t& upstream_max) {
+  const std::int64_t descriptors = fd_limit();
+  shared->downstream_max = std::min<std::int64_t>(new_config.limits.downstream_connections_max, descriptors * 8 / 10);
+  std::int64_t upstreams =
+      new_config.limits.upstream_connections_max > 0 ? new_config.limits.upstream_connections_max : descriptors / 3;
+  upstream_max =
+      static_cast<std::size_t>(std::max<std::int64_t>(upstreams / static_cast<std::int64_t>(workers.size()), 1));
+}
+
+// Endpoints -------------------------------------------------------------------------------------------------------
+
+void Proxy::Impl::apply_endpoints(EndpointChange change, std::function<void()> on_applied) {
+  if (workers.empty()) {
+    early_changes.emplace_back(std::move(change), std::move(on_applied));
+    return;
+  }
+  RoutingUpdate update = registry->apply(change);
+  std::vector<std::shared_ptr<EndpointRecord>> removed;
+  for (const auto& one : update.records) {
+    if (one.is_removed) removed.push_back(one.record);
+  }
+  Instant began = main_loop.clock().now();
+  broadcast(std::move(update), [this, began, removed = std::move(removed), on_applied = std::move(on_applied)] {
+    Duration took = main_loop.clock().now() - began;
+    ++changes_applied;
+    apply_sum += took;
+    apply_max = std::max(apply_max, took);
+    apply_latency.record(took);
+    // From here on no worker picks them: what is in flight can only become less.
+    for (const auto& record : removed) registry->drop_if_quiet(*record);
+    if (on_applied) on_applied();
+  });
+}
+
+void Proxy::Impl::broadcast(RoutingUpdate update, std::function<void()> on_applied) {
+  auto changes = std::make_shared<const RoutingUpdate>(std::move(update));
+  replica.apply(*changes);
+  post_to_all([changes](Worker& worker) { worker.apply(*changes); }, std::move(on_applied));
+}
+
+void Proxy::Impl::post_to_all(const std::function<void(Worker&)>& work, std::function<void()> on_done) {
+  struct Pending {
+    std::size_t workers;
+    std::function<void()> on_done;
+  };
+  auto pending = on_done ? std::make_shared<Pending>(Pending{workers.size(), std::move(on_done)}) : nullptr;
+  for (const auto& worker : workers) {
+    worker->post([this, work, pending](Worker& here) {
+      work(here);
+      if (!pending) return;
+      post_to_main([pending] {
+        if (--pending->workers == 0) pending->on_done();
+      });
+    });
+  }
+}
+
+void Proxy::Impl::on_worker_drained(const EndpointRecord& record) {
+  const model::TaskId task = record.endpoint.task;
+  registry->drop_if_quiet(record);
+  if (on_drained && registry->in_flight(task) == 0 && registry->is_leaving(task)) on_drained(task);
+}
+
+void Proxy::Impl::ask(std::size_t worker, const std::shared_ptr<EndpointRecord>& record) {
+  const EndpointRegistry::Known* known = registry->find(*record);
+  auto answer = [this, weak = token, worker, record](Confirmation confirmation) {
+    if (weak.expired()) return;
+    workers[worker]->post([record, confirmation](Worker& here) { here.on_confirmation(record, confirmation); });
+  };
+  if (known == nullptr) return answer(Confirmation::denied);  // removed meanwhile
+  confirmer.confirm(known->endpoint, answer);
+}
+
+// Stopping --------------------------------------------------------------------------------------------------------
+
+void Proxy::Impl::drain(Duration deadline, std::function<void()> on_done) {
+  if (on_done) on_drain_done = std::move(on_done);
+  if (std::exchange(is_draining, true) || workers.empty()) {
+    post_to_main([this] { end_drain(); });  // never from inside the call
+    return;
+  }
+  drain_timer.start(deadline);
+  post_to_all([](Worker& worker) { worker.begin_drain(); }, nullptr);
+}
+
+void Proxy::Impl::end_drain() {
+  drain_timer.stop();
+  stop_workers();
+  if (auto done = std::exchange(on_drain_done, nullptr)) done();
+}
+
+// The face ----------------------------------------------------------------------------------------------------------
+
+Proxy::Proxy(net::Loop& main_loop, TaskConfirmer& confirmer) : impl_(std::make_unique<Impl>(main_loop, confirmer)) {}
+Proxy::~Proxy() = default;
+
+Result<Unit, Problem> Proxy::apply_config(std::shared_ptr<const Config> config) {
+  return impl_->apply_config(std::move(config));
+}
+
+void Proxy::apply_endpoints(EndpointChange change, std::function<void()> on_applied) {
+  impl_->apply_endpoints(std::move(change), std::move(on_applied));
+}
+
+std::uint64_t Proxy::in_flight(const model::TaskId& task) const {
+  return impl_->registry ? impl_->registry->in_flight(task) : 0;
+}
+
+void Proxy::set_on_drained(std::function<void(const model::TaskId&)> on_drained) {
+  impl_->on_drained = std::move(on_drained);
+}
+
+// The proxy has no health checks of its own yet: a task is usable once every worker has it.
+std::vector<model::TaskId> Proxy::pending_tasks() const { return {}; }
+void Proxy::set_on_pending_changed(std::function<void()> on_changed) {
+  impl_->on_pending_changed = std::move(on_changed);
+}
+
+void Proxy::set_fresh_until(Instant instant) {
+  std::int64_t nanoseconds = instant.time_since_epoch().count();
+  impl_->fresh_until_before_start = nanoseconds;
+  if (impl_->shared) impl_->shared->fresh_until.store(nanoseconds, std::memory_order_relaxed);
+}
+
+void Proxy::drain(Duration deadline, std::function<void()> on_done) { impl_->drain(deadline, std::move(on_done)); }
+
+std::vector<net::Address> Proxy::listen_addresses() const {
+  std::vector<net::Address> addresses;
+  for (const auto& listener : impl_->listeners) addresses.push_back(listener.bound);
+  return addresses;
+}
+
+bool Proxy::is_ready() const { return impl_->is_config_applied; }
+void Proxy::write_metrics(std::string& prometheus_text) const { impl_->write_metrics(prometheus_text); }
+std::string Proxy::explain(std::string_view url) const { return impl_->explain(url); }
+std::string Proxy::routes_json() const { return impl_->routes_json(); }
+double Proxy::requests_per_second() const { return impl_->requests_per_second(); }
+
+}  // namespace lotse::proxy

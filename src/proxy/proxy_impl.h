@@ -1,0 +1,84 @@
+// The inside of Proxy: the registry, the main thread's replica of the routing state, the workers and what is under way
+// between them. Main thread only; workers reach it through post() and a token that dies with it.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "net/timers.h"
+#include "proxy/endpoint_registry.h"
+#include "proxy/proxy.h"
+#include "proxy/worker.h"
+
+namespace lotse::proxy {
+
+struct Proxy::Impl {
+  Impl(net::Loop& loop, TaskConfirmer& task_confirmer);
+  ~Impl();
+
+  struct ListenerInfo {
+    std::string address;  // as configured
+    net::Address bound;
+  };
+
+  Result<Unit, Problem> apply_config(std::shared_ptr<const Config> new_config);
+  Result<Unit, Problem> bind_new(const Config& new_config,
+                                 std::vector<std::pair<ListenerInfo, std::vector<net::UniqueFd>>>& bound) const;
+  void start_workers(const Config& first_config);
+  void set_bounds(const Config& new_config, std::size_t& upstream_max);
+  void apply_endpoints(EndpointChange change, std::function<void()> on_applied);
+  // Applies here and on all workers; `on_applied` comes when the last one has it.
+  void broadcast(RoutingUpdate update, std::function<void()> on_applied);
+  void post_to_all(const std::function<void(Worker&)>& work, std::function<void()> on_done);
+  void on_worker_drained(const EndpointRecord& record);
+  void ask(std::size_t worker, const std::shared_ptr<EndpointRecord>& record);
+  void drain(Duration deadline, std::function<void()> on_done);
+  void end_drain();
+  void stop_workers();
+
+  // Runs `work` on the main thread, unless we are gone by then.
+  void post_to_main(std::function<void()> work) {
+    main_loop.post([weak = token, work = std::move(work)] {
+      if (!weak.expired()) work();
+    });
+  }
+
+  std::string explain(std::string_view url) const;
+  std::string routes_json() const;
+  void write_metrics(std::string& out) const;
+  double requests_per_second();
+
+  net::Loop& main_loop;
+  TaskConfirmer& confirmer;
+  std::shared_ptr<char> alive = std::make_shared<char>();
+  const std::weak_ptr<char> token{alive};  // what workers copy: `alive` itself is the main thread's
+  std::shared_ptr<const Config> config;
+  std::vector<ListenerInfo> listeners;  // in config order
+  std::unique_ptr<WorkerShared> shared;
+  std::unique_ptr<EndpointRegistry> registry;
+  RoutingState replica;
+  std::vector<std::unique_ptr<Worker>> workers;
+  std::vector<std::pair<EndpointChange, std::function<void()>>> early_changes;  // before there are workers
+  std::int64_t fresh_until_before_start = 0;
+  bool is_config_applied = false;
+  std::uint64_t config_generation = 0;
+  std::function<void(const model::TaskId&)> on_drained;
+  std::function<void()> on_pending_changed;  // kept for the proxy's own health checks, which there are none of yet
+
+  std::function<void()> on_drain_done;
+  std::size_t workers_empty = 0;
+  bool is_draining = false;
+  net::Timer drain_timer;
+
+  std::uint64_t changes_applied = 0;
+  Duration apply_sum{}, apply_max{};
+  LatencyHistogram apply_latency;
+  std::deque<std::pair<Instant, std::uint64_t>> request_samples;
+};
+
+}  // namespace lotse::proxy

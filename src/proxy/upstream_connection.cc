@@ -1,0 +1,199 @@
+#include "proxy/upstream_connection.h"
+
+#include <utility>
+
+#include "proxy/h1_writer.h"
+#include "proxy/worker.h"
+
+namespace lotse::proxy {
+
+namespace {
+constexpr auto kLookupKept = std::chrono::seconds(10);  // how long a name's address is used without asking again
+
+std::string_view text(std::span<const char> bytes) { return {bytes.data(), bytes.size()}; }
+}  // namespace
+
+UpstreamConnection::UpstreamConnection(Worker& worker, EndpointRecord& record)
+    : worker_(worker), record_(record), parser_(*this, worker.http_limits()) {
+  ++state().pool.open;
+  worker_.pools().on_opened();
+}
+
+UpstreamConnection::~UpstreamConnection() = default;
+
+EndpointState& UpstreamConnection::state() { return record_.states[worker_.index()]; }
+
+// Connecting ------------------------------------------------------------------------------------------------------
+
+void UpstreamConnection::connect(UpstreamUser& user) {
+  user_ = &user;
+  state().connects.add();
+  if (!record_.address.is_empty()) return start_connecting(record_.address);
+  if (state().resolved_until > worker_.loop().now()) return start_connecting(state().resolved);
+  look_up();
+}
+
+void UpstreamConnection::look_up() {
+  lookup_ = net::resolve(worker_.loop(), record_.endpoint.host, record_.endpoint.host_port,
+                         [this](Result<std::vector<net::Address>> found) {
+                           Turn turn(worker_);
+                           auto finished = std::move(lookup_);
+                           if (!found || found->empty()) return fail(Errc::resolve_failed);
+                           state().resolved = found->front();
+                           state().resolved_until = worker_.loop().now() + kLookupKept;
+                           start_connecting(found->front());
+                         });
+}
+
+void UpstreamConnection::start_connecting(const net::Address& address) {
+  stream_ = net::connect(worker_.loop(), address, *this);
+}
+
+void UpstreamConnection::on_connected() {
+  Turn turn(worker_);
+  state_ = State::busy;
+  stream_->start_reading();
+  user_->on_upstream_connected();
+}
+
+// Sending ---------------------------------------------------------------------------------------------------------
+
+void UpstreamConnection::send_request(const RequestOut& head, std::string_view host_if_none) {
+  request_is_chunked_ = head.is_chunked;
+  request_is_whole_ = has_answered_ = is_complete_ = answer_keeps_alive_ = false;
+  parser_.expect(head.method, !head.upgrade.empty());
+  worker_.outbox().to(*stream_);
+  if (!head.authority.empty()) return write_request_head(worker_.outbox(), head);
+  RequestOut with_host = head;
+  with_host.authority = host_if_none;
+  write_request_head(worker_.outbox(), with_host);
+}
+
+void UpstreamConnection::send_body(std::string_view bytes) {
+  if (bytes.empty()) return;
+  worker_.outbox().to(*stream_);
+  if (request_is_chunked_) {
+    write_chunk(worker_.outbox(), bytes);
+  } else {
+    worker_.outbox().add_bytes(bytes);
+  }
+}
+
+void UpstreamConnection::send_end() {
+  request_is_whole_ = true;
+  if (!request_is_chunked_) return;
+  worker_.outbox().to(*stream_);
+  write_last_chunk(worker_.outbox());
+}
+
+void UpstreamConnection::tunnel_write(std::string_view bytes) {
+  worker_.outbox().to(*stream_);
+  worker_.outbox().add_bytes(bytes);
+}
+
+void UpstreamConnection::tunnel_end() {
+  worker_.outbox().flush();
+  stream_->shutdown();
+}
+
+void UpstreamConnection::abandon() {
+  user_ = nullptr;
+  close();
+}
+
+// Receiving -------------------------------------------------------------------------------------------------------
+
+void UpstreamConnection::on_bytes(std::span<const char> bytes) {
+  Turn turn(worker_);
+  worker_.counters().upstream_bytes_in.add(bytes.size());
+  if (state_ == State::idle) {  // nobody asked: the next exchange would take it for its answer
+    worker_.counters().pool_drops.add();
+    return close();
+  }
+  if (state_ == State::tunnel) {
+    user_->on_tunnel_from_upstream(text(bytes));
+  } else {
+    has_answered_ = true;
+    http::FeedResult fed = parser_.feed(bytes);
+    if (state_ == State::closed) return;
+    if (fed.error) return fail(Errc::protocol, fed.error.reason);
+    if (fed.upgraded) {
+      state_ = State::tunnel;
+      if (fed.consumed < bytes.size()) user_->on_tunnel_from_upstream(text(bytes.subspan(fed.consumed)));
+    } else if (is_complete_) {
+      if (fed.consumed < bytes.size()) worker_.counters().pool_drops.add();
+      return end_of_answer(answer_keeps_alive_ && request_is_whole_ && fed.consumed == bytes.size());
+    }
+  }
+  worker_.outbox().flush();
+  if (user_ != nullptr) user_->on_upstream_read();
+}
+
+void UpstreamConnection::on_response_head(const http::ResponseHead& head) {
+  if (user_ == nullptr) return;
+  if (head.status >= 200) answer_keeps_alive_ = head.keep_alive;
+  user_->on_response_head(head);
+}
+
+void UpstreamConnection::on_response_body(std::span<const char> bytes) {
+  if (user_ != nullptr) user_->on_response_body(text(bytes));
+}
+
+// Back to the pool, or closed, before the exchange hears of it: it may want a connection again at once.
+void UpstreamConnection::end_of_answer(bool may_be_kept) {
+  UpstreamUser* user = std::exchange(user_, nullptr);
+  if (may_be_kept && state().state != model::EndpointState::draining && !state().is_removed && !worker_.is_draining()) {
+    state_ = State::idle;
+    idle_since_ = worker_.loop().now();
+    if (!stream_->is_reading()) stream_->start_reading();
+    worker_.pools().put(*this);
+  } else {
+    worker_.outbox().flush();
+    close();
+  }
+  if (user != nullptr) user->on_response_end();
+}
+
+void UpstreamConnection::on_end() {
+  Turn turn(worker_);
+  if (state_ == State::idle) return close();
+  if (state_ == State::tunnel) return user_->on_tunnel_end_from_upstream();
+  if (parser_.finish()) return end_of_answer(false);  // a body that ends with the connection
+  fail(Errc::end_of_stream);
+}
+
+void UpstreamConnection::on_error(Error error) {
+  Turn turn(worker_);
+  if (state_ == State::idle) return close();
+  fail(error.code);
+}
+
+void UpstreamConnection::on_drained() {
+  Turn turn(worker_);
+  if (user_ != nullptr) user_->on_upstream_drained();
+}
+
+void UpstreamConnection::fail(Errc code, const char* reason) {
+  UpstreamFailure failure{.code = code, .was_reused = was_reused_, .reason = reason};
+  if (state_ != State::connecting) {
+    failure.stage = has_answered_ ? UpstreamFailure::Stage::in_answer : UpstreamFailure::Stage::before_answer;
+  }
+  UpstreamUser* user = std::exchange(user_, nullptr);
+  close();
+  if (user != nullptr) user->on_upstream_failed(failure);
+}
+
+void UpstreamConnection::close() {
+  if (state_ == State::closed) return;
+  state_ = State::closed;
+  ListNode<InPool>::unlink();
+  ListNode<InIdleList>::unlink();
+  if (stream_) worker_.outbox().forget(*stream_);
+  stream_.reset();
+  lookup_.reset();
+  --state().pool.open;
+  worker_.pools().on_closed();
+  worker_.bury(*this);
+}
+
+}  // namespace lotse::proxy

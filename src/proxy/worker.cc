@@ -1,0 +1,293 @@
+#include "proxy/worker.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+#include "base/log.h"
+
+namespace lotse::proxy {
+
+namespace {
+
+constexpr Duration kAcceptRetry = std::chrono::milliseconds(100);
+constexpr std::size_t kFreeExchangesMax = 1024;  // more are given back after a peak
+
+}  // namespace
+
+Worker::Worker(std::size_t index, WorkerShared& shared, std::uint64_t seed)
+    : shared_(shared),
+      index_(index),
+      config_(std::make_shared<const Config>()),
+      balancer_(index, Random(seed)),
+      freshness_(loop_.clock(), shared.fresh_until, index,
+                 [this](EndpointRecord& record) { shared_.ask(index_, record.shared_from_this()); }),
+      retry_budget_(kRetriesPerSecondMin / std::max<std::size_t>(shared.worker_count, 1)),
+      pools_(*this),
+      accept_again_(loop_, [this] {
+        Turn turn(*this);
+        check_accepting();
+      }) {
+  http_limits_.push_back(std::make_unique<const http::Limits>(config_->limits.http));
+}
+
+Worker::~Worker() = default;
+
+// Main thread -----------------------------------------------------------------------------------------------------
+
+void Worker::start() {
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), ("lotse-worker-" + std::to_string(index_)).substr(0, 15).c_str());
+    loop_.run();
+  });
+}
+
+void Worker::post(std::function<void(Worker&)> work) {
+  loop_.post([this, work = std::move(work)] {
+    Turn turn(*this);
+    work(*this);
+  });
+}
+
+void Worker::stop_and_join() {
+  if (!thread_.joinable()) return;
+  loop_.post([this] { shut_down(); });
+  thread_.join();
+}
+
+void Worker::shut_down() {
+  {
+    Turn turn(*this);
+    for (const auto& listener : listeners_) close_listener(*listener);
+    listeners_.clear();
+    while (DownstreamConnection* connection = downstreams_.front()) connection->close();
+    while (UpstreamConnection* connection = upstreams_.front()) connection->abandon();
+  }
+  access_log_.reset();
+  accept_again_.stop();
+  pools_.stop();
+  for (const auto& exchange : exchanges_) exchange->stop_timer();
+  loop_.stop();
+}
+
+// Changes ---------------------------------------------------------------------------------------------------------
+
+void Worker::apply_config(std::shared_ptr<const Config> config, std::size_t upstream_connections_max) {
+  config_ = std::move(config);
+  // Parsers go on with the limits they were made with.
+  static_assert(std::has_unique_object_representations_v<http::Limits>);
+  if (std::memcmp(http_limits_.back().get(), &config_->limits.http, sizeof(http::Limits)) != 0) {
+    http_limits_.push_back(std::make_unique<const http::Limits>(config_->limits.http));
+  }
+  balancer_.set_connections_max(
+      static_cast<std::size_t>(std::max(config_->limits.upstream_connections_per_endpoint_max, 1)));
+  pools_.configure(config_->timeouts.upstream_idle, upstream_connections_max);
+  if (config_->access_log && !access_log_) access_log_ = std::make_unique<AccessLogBuffer>(loop_, shared_.access_log);
+  if (!config_->access_log) access_log_.reset();
+}
+
+void Worker::apply(const RoutingUpdate& update) {
+  for (const auto& change : update.records) {
+    EndpointState& state = change.record->states[index_];
+    state.state = change.state;
+    state.is_removed = change.is_removed;
+    if (change.is_removed) {
+      freshness_.forget(*change.record);
+      if (records_.erase(change.record.get()) > 0) removed_records_.push_back(change.record);
+    } else {
+      records_.emplace(change.record.get(), change.record);
+    }
+    if (change.is_removed || change.state == model::EndpointState::draining) state.pool.close_idle();
+  }
+  routing_.apply(update);
+  has_capacity_ = true;  // what waited for a connection may find a new endpoint, or none
+}
+
+void Worker::on_confirmation(const std::shared_ptr<EndpointRecord>& record, Confirmation confirmation) {
+  freshness_.on_answer(*record, confirmation);
+  std::vector<Exchange*> answered;
+  for (Exchange* waiting = waiting_.front(); waiting != nullptr; waiting = waiting_.next(*waiting)) {
+    if (waiting->confirming() == record.get()) answered.push_back(waiting);
+  }
+  for (Exchange* exchange : answered) exchange->on_confirmation();
+}
+
+// Listeners -------------------------------------------------------------------------------------------------------
+
+void Worker::add_listener(std::string name, std::string address, net::UniqueFd socket) {
+  auto listener = std::make_shared<WorkerListener>();
+  listener->name = std::move(name);
+  listener->address = std::move(address);
+  listener->local = net::local_address(socket.get());
+  auto opened = net::Listener::open(loop_, std::move(socket),
+                                    [this, weak = std::weak_ptr(listener)](std::unique_ptr<net::Stream> stream) {
+                                      Turn turn(*this);
+                                      if (auto alive = weak.lock()) accept(alive, std::move(stream));
+                                    });
+  if (!opened) return log::error("proxy", "cannot watch listener {}: {}", listener->address, describe(opened.error()));
+  listener->socket = std::move(*opened);
+  if (accepting_paused_) listener->socket->pause();
+  listeners_.push_back(std::move(listener));
+}
+
+void Worker::rename_listener(std::string_view address, std::string name) {
+  for (const auto& listener : listeners_) {
+    if (listener->address == address) listener->name = name;
+  }
+}
+
+void Worker::remove_listener(std::string_view address) {
+  auto place =
+      std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& one) { return one->address == address; });
+  if (place == listeners_.end()) return;
+  auto listener = std::move(*place);
+  listeners_.erase(place);
+  close_listener(*listener);
+  for (DownstreamConnection* one = downstreams_.front(); one != nullptr; one = downstreams_.next(*one)) {
+    if (one->is_of(*listener)) one->drain();
+  }
+}
+
+// What waits in the kernel's queue would be reset by closing the socket: it is accepted first.
+void Worker::close_listener(WorkerListener& listener) {
+  if (listener.is_closed) return;
+  listener.is_closed = true;
+  listener.socket->accept_all_queued();
+  listener.socket.reset();
+}
+
+void Worker::accept(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream) {
+  auto* connection =
+      new DownstreamConnection(*this, listener, std::move(stream));  // owned by downstreams_ until buried
+  downstreams_.push_back(*connection);
+  ++downstream_count_;
+  counters_.downstream_accepted.add();
+  counters_.downstream_open.add();
+  shared_.downstream_open.fetch_add(1, std::memory_order_relaxed);
+  connection->start();
+  check_accepting();
+}
+
+// At the bound of the process we stop accepting; the kernel queues. Another worker's connection may close meanwhile, so
+// we look again by the clock.
+void Worker::check_accepting() {
+  bool is_full =
+      shared_.downstream_open.load(std::memory_order_relaxed) >= shared_.downstream_max.load(std::memory_order_relaxed);
+  if (is_full) accept_again_.set(kAcceptRetry);
+  if (is_full == accepting_paused_) return;
+  accepting_paused_ = is_full;
+  if (is_full) counters_.accept_pauses.add();
+  for (const auto& listener : listeners_) is_full ? listener->socket->pause() : listener->socket->resume();
+}
+
+void Worker::begin_drain() {
+  is_draining_ = true;
+  auto listeners = std::exchange(listeners_, {});
+  for (const auto& listener : listeners) close_listener(*listener);
+  for (DownstreamConnection* one = downstreams_.front(); one != nullptr; one = downstreams_.next(*one)) one->drain();
+  if (access_log_) access_log_->flush();
+}
+
+void Worker::report_if_empty() {
+  if (!is_draining_ || downstream_count_ > 0 || std::exchange(has_reported_empty_, true)) return;
+  if (access_log_) access_log_->flush();
+  shared_.on_worker_empty();
+}
+
+// What lives here -------------------------------------------------------------------------------------------------
+
+std::uint32_t Worker::share_of(int whole) const {
+  auto share = static_cast<std::size_t>(std::max(whole, 1)) / shared_.worker_count;
+  return static_cast<std::uint32_t>(std::max<std::size_t>(share, 1));
+}
+
+Exchange& Worker::new_exchange() {
+  if (free_exchanges_.empty()) {
+    exchanges_.push_back(std::make_unique<Exchange>(*this));
+    free_exchanges_.reserve(exchanges_.size());
+    return *exchanges_.back();
+  }
+  Exchange* exchange = free_exchanges_.back();
+  free_exchanges_.pop_back();
+  return *exchange;
+}
+
+void Worker::release(Exchange& exchange) {
+  exchange.reset();
+  free_exchanges_.push_back(&exchange);
+}
+
+UpstreamConnection& Worker::open_upstream(EndpointRecord& record) {
+  auto* connection = new UpstreamConnection(*this, record);  // owned by upstreams_ until buried
+  upstreams_.push_back(*connection);
+  counters_.upstream_open.add();
+  return *connection;
+}
+
+void Worker::on_endpoint_free(EndpointRecord& record) {
+  has_capacity_ = true;
+  const EndpointState& state = record.states[index_];
+  if (state.in_flight.get() > 0) return;
+  if (state.is_removed || state.state == model::EndpointState::draining) shared_.on_drained(record.shared_from_this());
+}
+
+void Worker::bury(UpstreamConnection& connection) {
+  connection.ListNode<InUpstreams>::unlink();
+  counters_.upstream_open.subtract();
+  has_capacity_ = true;
+  dead_upstreams_.emplace_back(&connection);
+}
+
+void Worker::bury(DownstreamConnection& connection) {
+  connection.ListNode<InDownstreams>::unlink();
+  --downstream_count_;
+  counters_.downstream_open.subtract();
+  shared_.downstream_open.fetch_sub(1, std::memory_order_relaxed);
+  dead_downstreams_.emplace_back(&connection);
+}
+
+void Worker::settle() {
+  finish_exchanges();
+  if (std::exchange(has_capacity_, false) && !waiting_.empty()) {
+    serve_waiting();
+    finish_exchanges();
+  }
+  if (!dead_upstreams_.empty()) dead_upstreams_.clear();
+  if (!dead_downstreams_.empty()) {
+    dead_downstreams_.clear();
+    if (accepting_paused_) check_accepting();
+  }
+  if (!removed_records_.empty()) drop_quiet_records();
+  if (is_draining_) report_if_empty();
+}
+
+// What one exchange leaves behind may begin the next on the same connection, and that one may be over at once.
+void Worker::finish_exchanges() {
+  do {
+    outbox_.flush();
+    while (DownstreamConnection* connection = finished_.pop_front()) connection->after_exchange();
+  } while (!outbox_.is_empty());
+}
+
+// In order of arrival; one that still finds everything full keeps its place, or goes to the end of the queue when it
+// lost its place to the bound of all connections. Each is asked once.
+void Worker::serve_waiting() {
+  const Exchange* last = waiting_.back();
+  for (Exchange* exchange = waiting_.front(); exchange != nullptr;) {
+    Exchange* next = exchange == last ? nullptr : waiting_.next(*exchange);
+    exchange->on_capacity();
+    exchange = next;
+  }
+}
+
+void Worker::drop_quiet_records() {
+  std::erase_if(removed_records_, [this](const std::shared_ptr<EndpointRecord>& record) {
+    const EndpointState& state = record->states[index_];
+    return state.in_flight.get() == 0 && state.pool.open == 0;
+  });
+}
+
+}  // namespace lotse::proxy

@@ -1,0 +1,166 @@
+// One loop thread of the proxy and everything that lives on it: listening sockets, connections of both sides,
+// exchanges, a replica of the routing state, counters. Owned by the Proxy, which talks to it by post() only; what other
+// threads may read is said so. Decides nothing about requests (Exchange does).
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "net/listen.h"
+#include "net/loop.h"
+#include "proxy/access_log.h"
+#include "proxy/config.h"
+#include "proxy/downstream_connection.h"
+#include "proxy/exchange.h"
+#include "proxy/freshness.h"
+#include "proxy/load_balancer.h"
+#include "proxy/outbox.h"
+#include "proxy/retry_budget.h"
+#include "proxy/routing_state.h"
+#include "proxy/upstream_pool.h"
+#include "proxy/worker_counters.h"
+
+namespace lotse::proxy {
+
+// What all workers and the main thread share. The functions are called on workers' threads and post to the main one.
+struct WorkerShared {
+  std::size_t worker_count = 1;
+  std::atomic<std::int64_t> fresh_until{0};      // boot clock; before it, the table is known to be current
+  std::atomic<std::int64_t> downstream_open{0};  // bounds accepting; touched per connection, never per request
+  std::atomic<std::int64_t> downstream_max{50'000};
+  AppStats unrouted;  // requests that found no app
+  AccessLog access_log;
+  std::function<void(std::shared_ptr<EndpointRecord>)> on_drained;  // a draining or removed one has nothing in flight
+  std::function<void(std::size_t worker, std::shared_ptr<EndpointRecord>)> ask;  // confirm the task
+  std::function<void()> on_worker_empty;  // draining, and its last connection has closed
+
+  explicit WorkerShared(std::size_t workers) : worker_count(workers), unrouted("", workers) {}
+};
+
+struct WorkerListener {
+  std::string name;
+  std::string address;  // as configured: its identity over reloads
+  net::Address local;   // bound
+  std::unique_ptr<net::Listener> socket;
+  bool is_closed = false;  // its connections finish what they have begun
+};
+
+class Worker {
+ public:
+  Worker(std::size_t index, WorkerShared& shared, std::uint64_t seed);
+  ~Worker();  // after stop() and join()
+
+  // Main thread.
+  void start();
+  void post(std::function<void(Worker&)> work);
+  void stop_and_join();
+
+  // Any thread.
+  const WorkerCounters& counters() const { return counters_; }
+  std::size_t index() const { return index_; }
+
+  // Posted by the Proxy, on the worker's thread.
+  void apply_config(std::shared_ptr<const Config> config, std::size_t upstream_connections_max);
+  void apply(const RoutingUpdate& update);
+  void add_listener(std::string name, std::string address, net::UniqueFd socket);
+  void rename_listener(std::string_view address, std::string name);
+  void remove_listener(std::string_view address);
+  void begin_drain();
+  void on_confirmation(const std::shared_ptr<EndpointRecord>& record, Confirmation confirmation);
+
+  // For what lives here.
+  net::Loop& loop() { return loop_; }
+  const Config& config() const { return *config_; }
+  const http::Limits& http_limits() const { return *http_limits_.back(); }
+  WorkerCounters& counters() { return counters_; }
+  Outbox& outbox() { return outbox_; }
+  UpstreamPools& pools() { return pools_; }
+  RoutingState& routing() { return routing_; }
+  LoadBalancer& balancer() { return balancer_; }
+  Freshness& freshness() { return freshness_; }
+  bool take_retry_budget(int percent) { return retry_budget_.take(percent, counters_.requests.get(), loop_.now()); }
+  AppStats& unrouted_stats() { return shared_.unrouted; }
+  void count_unrouted(int status) {
+    shared_.unrouted.per_worker[index_].requests_by_class[static_cast<std::size_t>(status / 100)].add();
+  }
+  AccessLogBuffer* access_log() { return access_log_.get(); }
+  bool is_draining() const { return is_draining_; }
+  std::uint32_t share_of(int whole) const;  // of a bound of the process: at least 1
+
+  Exchange& new_exchange();
+  void release(Exchange& exchange);
+  UpstreamConnection& open_upstream(EndpointRecord& record);
+  void on_endpoint_free(EndpointRecord& record);  // its in_flight has gone down
+  IntrusiveList<Exchange, InWaiting>& waiting() { return waiting_; }
+  IntrusiveList<DownstreamConnection, InFinished>& finished() { return finished_; }
+  void bury(UpstreamConnection& connection);  // closed: destroyed when the callbacks are done
+  void bury(DownstreamConnection& connection);
+
+ private:
+  friend class Turn;
+  void settle();
+  void finish_exchanges();
+  void serve_waiting();
+  void drop_quiet_records();
+  void accept(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream);
+  void check_accepting();
+  void close_listener(WorkerListener& listener);
+  void report_if_empty();
+  void shut_down();
+
+  net::Loop loop_;
+  WorkerShared& shared_;
+  const std::size_t index_;
+  WorkerCounters counters_;
+  std::shared_ptr<const Config> config_;
+  std::vector<std::unique_ptr<const http::Limits>> http_limits_;  // parsers refer to those they began with
+  RoutingState routing_;
+  std::unordered_map<EndpointRecord*, std::shared_ptr<EndpointRecord>> records_;  // those in the table
+  std::vector<std::shared_ptr<EndpointRecord>> removed_records_;                  // with connections left
+  LoadBalancer balancer_;
+  Freshness freshness_;
+  RetryBudget retry_budget_;
+  Outbox outbox_;
+  UpstreamPools pools_;
+  std::unique_ptr<AccessLogBuffer> access_log_;
+
+  std::vector<std::shared_ptr<WorkerListener>> listeners_;
+  IntrusiveList<DownstreamConnection, InDownstreams> downstreams_;
+  IntrusiveList<UpstreamConnection, InUpstreams> upstreams_;
+  std::vector<std::unique_ptr<Exchange>> exchanges_;  // all of them
+  std::vector<Exchange*> free_exchanges_;
+  IntrusiveList<Exchange, InWaiting> waiting_;
+  IntrusiveList<DownstreamConnection, InFinished> finished_;
+  std::vector<std::unique_ptr<UpstreamConnection>> dead_upstreams_;
+  std::vector<std::unique_ptr<DownstreamConnection>> dead_downstreams_;
+  Deadline accept_again_;
+  std::size_t downstream_count_ = 0;
+  int turn_depth_ = 0;
+  bool has_capacity_ = false;  // something an exchange may wait for has come free in this turn
+  bool accepting_paused_ = false;
+  bool is_draining_ = false, has_reported_empty_ = false;
+  std::thread thread_;
+};
+
+// Stands at the top of every callback from the loop: when the outermost one ends, what was composed is written,
+// finished exchanges make room for the next requests, and closed connections are destroyed.
+class Turn {
+ public:
+  explicit Turn(Worker& worker) : worker_(worker) { ++worker_.turn_depth_; }
+  ~Turn() {
+    if (worker_.turn_depth_ == 1) worker_.settle();
+    --worker_.turn_depth_;
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  Worker& worker_;
+};
+
+}  // namespace lotse::proxy

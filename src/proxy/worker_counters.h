@@ -1,0 +1,26 @@
+// What a worker counts outside of apps and endpoints; names follow the metrics in proxy_metrics.cc.
+#pragma once
+
+#include "proxy/counter.h"
+
+namespace lotse::proxy {
+
+struct alignas(64) WorkerCounters {
+  Counter requests;
+  Counter bad_requests;  // that did not parse
+  Counter downstream_accepted, downstream_open;
+  Counter downstream_bytes_in;  // of all kinds, as read
+  Counter downstream_body_bytes_in, downstream_body_bytes_out;
+  Counter upstream_bytes_in, upstream_bytes_out;
+  Counter pool_reuses, pool_drops;  // dropped: unread bytes in an idle connection or after an answer
+  Counter connect_failures;         // not a byte was sent
+  Counter upstream_failures;        // lost or broken after that
+  Counter retries, replays;         // on another endpoint; on a fresh connection after a dead pooled one
+  Counter tunnels;
+  Counter header_timeouts, idle_timeouts, stream_timeouts, queue_timeouts;
+  Counter queue_refusals;  // the app's queue was full
+  Counter accept_pauses;   // at the bound of downstream connections
+  Counter upstream_open;
+};
+
+}  // namespace lotse::proxy
