@@ -43,6 +43,7 @@ class Lease {
   // The lease counts from *sending* its renewal: the scheduler counts from receiving, so ours always ends first.
   Instant until() const { return until_; }  // Instant{}: never had one
   Duration length() const { return options_.length; }
+  bool is_under_way() const { return is_under_way_; }  // a report was sent and not answered
   std::uint64_t reports() const { return reports_; }
   std::uint64_t failures() const { return failures_; }
 

@@ -76,6 +76,11 @@ void SchedulerSource::on_open() {
   last_chunk_.reset();
   last_trouble_.clear();
   log::info("proxy", "{}: connected to {}", options_.name, options_.scheduler.authority());
+  // GET /v1/routes takes the lease before the snapshot is cut. If that cannot be so long ago that it ran out before the
+  // renewal that we hold now, the lease is without a gap since then.
+  Instant now = loop_.clock().now();
+  if (lease_.until() > now && now < request_since_ + lease_.length())
+    covered_from_ = std::min(covered_from_, request_since_);
   sink_.on_contact(taken_.has_value());
   report_now();
   on_fresh_changed_();
@@ -226,7 +231,7 @@ void SchedulerSource::on_lease_renewed(Instant sent, bool is_unbroken) {
   Instant now = loop_.clock().now();
   lapse_timer_.start(std::max(lease_.until() - now, Duration::zero()));
   if (!is_unbroken) {
-    // GET /v1/routes takes the lease too, before the snapshot is cut: was that recent enough to bridge the gap?
+    // As in on_open: the present connection's GET may bridge the gap.
     bool is_bridged = is_connected_ && now < request_since_ + lease_.length();
     covered_from_ = is_bridged ? std::min(sent, request_since_) : sent;
   }
