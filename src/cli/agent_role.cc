@@ -32,7 +32,6 @@ int run_agent(AgentArguments& arguments) {
   net::Loop loop;
   agent::AgentCallbacks callbacks;
   callbacks.on_refused = [](const Problem& problem) { log::error("agent", "{}", problem.text()); };
-  callbacks.on_registered = [&] { log::info("agent", "registered with {}", arguments.options.scheduler); };
   agent::Agent agent(loop, arguments.options, callbacks);
   auto address = agent.start();
   if (!address) return report_failure("agent", address.error());

@@ -114,7 +114,7 @@ void Cluster::start_agent() {
       Program({LOTSE_PROGRAM, "agent", "--scheduler", "http://" + api_, "--listen", "127.0.0.1:0", "--address",
                "127.0.0.1", "--data", directory_.path() + "/agent", "--id", "node-1", "--runtime", options_.runtime},
               directory_.path() + "/agent.log");
-  agent_.wait_for_log("registered with");
+  agent_.wait_for_log("registered as");
 }
 
 void Cluster::write_proxy_config(Proxy& proxy) {

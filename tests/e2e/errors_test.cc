@@ -33,7 +33,9 @@ TEST(Errors, ABadDefinitionIsRefusedInMarathonsShapeAndChangesNothing) {
     EXPECT_EQ(answer.status, bad.status) << bad.body << "\n" << answer.body;
     json body = answer.json();
     ASSERT_TRUE(body.is_object() && body.contains("message")) << answer.body;
-    if (!bad.message.empty()) EXPECT_EQ(body["message"], bad.message) << bad.body;
+    if (!bad.message.empty()) {
+      EXPECT_EQ(body["message"], bad.message) << bad.body;
+    }
     EXPECT_FALSE(answer.body.find("details") == std::string::npos)
         << bad.body << " is answered without details: " << answer.body;
   }
@@ -92,7 +94,7 @@ TEST(Errors, DockerDownIsSaidInDockersPlaceAndRetried) {
                  "--address", "127.0.0.1", "--data", cluster.directory() + "/other", "--id", "node-2", "--docker",
                  cluster.directory() + "/no-docker.sock"},
                 cluster.directory() + "/other.log");
-  agent.wait_for_log("registered with");
+  agent.wait_for_log("registered as");
   cluster.deploy(hello_app(1));
   EXPECT_TRUE(eventually([&] {
     std::string all =
