@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "scheduler/core/records.h"
 
 namespace lotse::scheduler {
 namespace {
@@ -228,7 +229,7 @@ void Engine::hold(Event event, Token token, OnReleased on_released) {
 }
 
 // Heartbeats and leases while nothing can be written. Steps that write nothing count in full; as soon as one of the
-// batch wants to write, only what carry_over_volatile() keeps does, and nothing but answers leaves.
+// batch wants to write, only heartbeats and leases do, and nothing but answers leaves.
 void Engine::try_held() {
   std::vector<Held> held = std::exchange(held_, {});
   if (!problem_) {  // it works again: in their order, as if they had come now
@@ -257,7 +258,7 @@ void Engine::try_held() {
     if (next.token != 0) answers.emplace_back(next.token, std::move(answer));
   }
   if (is_spoiled) {
-    carry_over_volatile(trial, state_);
+    keep_leases(trial);
     effects.clear();
   } else {
     state_ = std::move(trial);
@@ -268,6 +269,24 @@ void Engine::try_held() {
   for (Held& next : held) {
     if (*is_alive && next.on_released) next.on_released();
   }
+}
+
+// The one place that changes the State without step(): who was heard of is true whatever could not be stored.
+// carry_over_volatile() would also break off the history of routes, which every follower would have to be given anew.
+void Engine::keep_leases(const State& trial) {
+  state_.proxies = trial.proxies;
+  for (const auto& [key, proxy] : state_.proxies) {
+    state_.timers.arm({TimerKey::Kind::proxy, ""}, proxy.lease_until);
+  }
+  for (auto& [id, agent] : state_.agents) {
+    if (auto heard = trial.agents.find(id); heard != trial.agents.end()) agent.last_heard = heard->second.last_heard;
+  }
+}
+
+// Proxies that joined while nothing could be written: a restart has to know of them.
+void Engine::store_leases() {
+  for (const auto& [key, proxy] : state_.proxies) unsynced_[proxy_key(proxy.id, proxy.boot)] = encode_proxy(proxy);
+  flush();
 }
 
 void Engine::probe() {
@@ -282,7 +301,7 @@ void Engine::probe() {
     }
     log::info("scheduler", "the store can write again");
     problem_.reset();
-    if (!unsynced_.empty()) flush_timer_.start(kFlushInterval);
+    store_leases();
     output_->writable_again();
     tick();
   });

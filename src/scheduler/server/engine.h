@@ -88,6 +88,8 @@ class Engine {
   void rebuild(StoreRecords records);
   void hold(Event event, Token token, OnReleased on_released);
   void try_held();
+  void keep_leases(const State& trial);
+  void store_leases();
   void probe();
   model::ApiError unavailable() const;
 

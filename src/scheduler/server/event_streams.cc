@@ -1,6 +1,7 @@
 #include "scheduler/server/event_streams.h"
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/log.h"
 #include "http/sse.h"
@@ -32,7 +33,9 @@ void EventStreams::follow(http::Responder responder, std::set<std::string> types
       [this, id] {
         if (auto found = subscribers_.find(id); found != subscribers_.end()) found->second->outstanding = 0;
       },
-      [this, id] { remove_later(id); });
+      [this, id] {
+        if (auto found = subscribers_.find(id); found != subscribers_.end()) remove_later(id, *found->second);
+      });
   subscribers_[id] = std::move(subscriber);
   announce("event_stream_attached", remote);
 }
@@ -48,21 +51,20 @@ void EventStreams::send(std::string_view type, const nlohmann::json& event) {
 }
 
 void EventStreams::write(std::uint64_t id, Subscriber& subscriber, std::string_view frame) {
+  if (subscriber.is_leaving) return;
   bool has_room = subscriber.outstanding < options_.events_max;
   if (has_room && subscriber.stream->write(frame)) {
     subscriber.outstanding = subscriber.stream->queued_bytes() == 0 ? 0 : subscriber.outstanding + 1;
     return;
   }
-  if (subscriber.stream->is_open() || !has_room) {
-    ++dropped_;
-    log::warn("scheduler", "event stream of {} lags: disconnected", subscriber.remote);
-  }
-  subscriber.outstanding = options_.events_max;  // nothing more is written until it is gone
-  remove_later(id);
+  ++dropped_;
+  log::warn("scheduler", "event stream of {} lags: disconnected", subscriber.remote);
+  remove_later(id, subscriber);
 }
 
 // The stream may be on the call stack, and send() iterates: destroyed after the current callbacks.
-void EventStreams::remove_later(std::uint64_t id) {
+void EventStreams::remove_later(std::uint64_t id, Subscriber& subscriber) {
+  if (std::exchange(subscriber.is_leaving, true)) return;
   loop_.defer([this, id, is_alive = alive_] {
     if (!*is_alive) return;
     auto found = subscribers_.find(id);
@@ -77,7 +79,8 @@ void EventStreams::remove_later(std::uint64_t id) {
 void EventStreams::beat() {
   heartbeat_.start(options_.heartbeat);
   for (auto& [id, subscriber] : subscribers_) {
-    if (subscriber->stream->queued_bytes() == 0 && !subscriber->stream->write("\n")) remove_later(id);
+    if (subscriber->is_leaving || subscriber->stream->queued_bytes() > 0) continue;
+    if (!subscriber->stream->write("\n")) remove_later(id, *subscriber);
   }
 }
 

@@ -43,9 +43,10 @@ class EventStreams {
     std::set<std::string> types;
     std::string remote;
     std::size_t outstanding = 0;  // events since the queue was last empty
+    bool is_leaving = false;      // nothing more is written; gone after the current callbacks
   };
   void write(std::uint64_t id, Subscriber& subscriber, std::string_view frame);
-  void remove_later(std::uint64_t id);
+  void remove_later(std::uint64_t id, Subscriber& subscriber);
   void beat();
   void announce(std::string_view type, const std::string& remote);
 
