@@ -21,7 +21,11 @@ int FakeAgent::register_once() {
   if (answer.status == 200) {
     auto parsed = model::parse_agent_answer(answer.body);
     EXPECT_TRUE(parsed) << answer.body;
-    if (parsed) registration.term = parsed->term, registration.cluster = parsed->cluster;
+    if (parsed) {
+      registration.term = parsed->term;
+      registration.cluster = parsed->cluster;
+      next_number_ = std::max(next_number_, parsed->acknowledged + 1);
+    }
   }
   return answer.status;
 }
