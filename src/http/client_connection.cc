@@ -65,7 +65,7 @@ void ClientConnection::close() {
   parser_.pause();  // the callback we may be in is the last one
   idle_timer_.stop();
   stream_.reset();
-  kept_ = {};
+  kept_ = std::string();
 }
 
 void ClientConnection::on_connected() {

@@ -11,6 +11,7 @@ namespace lotse::http {
 namespace {
 
 constexpr std::size_t kFirstHeadBytes = 1024;
+constexpr std::size_t kFirstFields = 16;  // browsers send about a dozen
 
 int pause_llhttp(llhttp_t*) { return HPE_PAUSED; }
 
@@ -137,6 +138,7 @@ std::size_t MessageReader::feed_head(std::span<const char> bytes, FeedResult& re
     return step.consumed;
   }
   fields_.clear();
+  fields_.reserve(kFirstFields);
   if (ParseError error = split_fields(head.substr(line_end + 2, head.size() - line_end - 4), fields_)) {
     fail(result, error);
     return step.consumed;
@@ -320,8 +322,8 @@ void MessageReader::release() {
   if (!is_between_messages()) return;
   head_.release();
   trailer_bytes_.release();
-  fields_ = {};
-  trailers_ = {};
+  fields_ = std::vector<Field>();  // `= {}` would keep the capacity
+  trailers_ = std::vector<Field>();
 }
 
 void MessageReader::Buffer::append(std::span<const char> bytes, std::size_t bytes_max) {

@@ -18,7 +18,6 @@ namespace {
 
 constexpr std::size_t kKeptBytesMax = 64 * 1024;             // of pipelined requests; then we stop reading
 constexpr std::size_t kAnswersQueuedBytesMax = 1024 * 1024;  // to a peer that does not read; then no next request
-constexpr std::size_t kRequestBytesKept = 64 * 1024;         // capacity a connection keeps for the next body
 constexpr Duration kLingerTime = std::chrono::seconds(2);
 const Limits kLimits;
 
@@ -327,7 +326,6 @@ void ServerConnection::refuse(int status, std::string_view reason) {
 void ServerConnection::end_answer() {
   if (!keep_alive_) return linger();
   state_ = State::reading;
-  if (request_.body.capacity() > kRequestBytesKept) request_.body = {};
   if (is_reading_on_) return;
   update_timer();
   take_kept_later();
@@ -336,7 +334,7 @@ void ServerConnection::end_answer() {
 // FIN, then wait for the peer's: closing with its bytes unread would reset the connection under our answer.
 void ServerConnection::linger() {
   state_ = State::lingering;
-  kept_ = {};
+  kept_ = std::string();
   if (peer_has_ended_ && stream_->queued_bytes() == 0) return close();
   stream_->shutdown();
   stream_->start_reading();
