@@ -32,6 +32,7 @@ nlohmann::json to_json(const HealthCheck& check);
 // For the store and the agent protocol: parse_app(to_json(app)) == app including version and versionInfo.
 std::string serialize_app(const App& app);
 Result<App, Problem> deserialize_app(std::string_view text);
+// The same of JSON that was parsed already, as part of a message.
 Result<App, Problem> deserialize_app_definition(const nlohmann::json& definition);
 
 }  // namespace lotse::model

@@ -92,10 +92,6 @@ TEST(ParseApp, ReportsEveryWrongTypeAtOnce) {
 TEST(ParseApp, RefusesWhatIsNoObject) {
   for (const char* text : {"[]", "3", "\"a\"", "null", "true"}) {
     auto app = parse_app(json::parse(text));
-    if (std::string(text) == "null") {
-      EXPECT_FALSE(app) << text;
-      continue;
-    }
     EXPECT_EQ(faults(app), json::parse(R"json({"/": ["error.expected.jsobject"]})json")) << text;
   }
 }
