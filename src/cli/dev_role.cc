@@ -35,7 +35,9 @@ class Dev {
   explicit Dev(DevArguments arguments)
       : arguments_(std::move(arguments)),
         scheduler_(loop_, scheduler_options()),
-        proxy_(loop_, {.data = arguments_.data + "/proxy", .id = "dev"}, [this] { loop_.stop(); }) {}
+        proxy_(std::make_unique<ProxyInstance>(loop_,
+                                               ProxyInstanceOptions{.data = arguments_.data + "/proxy", .id = "dev"},
+                                               [this] { on_proxy_drained(); })) {}
 
   int run() {
     auto api = scheduler_.start();
@@ -49,11 +51,11 @@ class Dev {
     options.kill_tasks_on_stop = true;
     agent_ = std::make_unique<agent::Agent>(loop_, options);
     if (auto started = agent_->start(); !started) return report_failure("dev", started.error());
-    auto proxied = arguments_.config.empty() ? proxy_.start_from_text(built_in_config(arguments_, api->to_string()))
-                                             : proxy_.start_from_file(arguments_.config);
+    auto proxied = arguments_.config.empty() ? proxy_->start_from_text(built_in_config(arguments_, api->to_string()))
+                                             : proxy_->start_from_file(arguments_.config);
     if (!proxied) return report_failure("dev", proxied.error());
-    log::info("dev", "API on http://{}, admin on http://{}", api->to_string(), proxy_.admin_address().to_string());
-    for (const net::Address& address : proxy_.listen_addresses())
+    log::info("dev", "API on http://{}, admin on http://{}", api->to_string(), proxy_->admin_address().to_string());
+    for (const net::Address& address : proxy_->listen_addresses())
       log::info("dev", "proxy listening on http://{}", address.to_string());
     StopSignals signals(loop_, [this](bool is_second) { stop(is_second); });
     loop_.run();
@@ -69,22 +71,25 @@ class Dev {
     return options;
   }
 
-  // The scheduler goes first: it must not replace the tasks that end now.
+  // The proxy goes first, then the scheduler, which must not replace the tasks that end last.
   void stop(bool is_second) {
     if (is_second) return loop_.stop();
     log::info("dev", "stopping every task; once more to leave at once");
-    scheduler_.stop();
-    agent_->stop([](const std::string& line) { log::info("dev", "{}", line); },
-                 [this] {
-                   proxy_.drain();
-                   proxy_.drain();
-                 });
+    proxy_->drain_at_once();
+  }
+
+  void on_proxy_drained() {
+    loop_.defer([this] {  // not from inside its own callback
+      proxy_.reset();
+      scheduler_.stop();
+      agent_->stop([](const std::string& line) { log::info("dev", "{}", line); }, [this] { loop_.stop(); });
+    });
   }
 
   DevArguments arguments_;
   net::Loop loop_;
   scheduler::Scheduler scheduler_;
-  ProxyInstance proxy_;
+  std::unique_ptr<ProxyInstance> proxy_;
   std::unique_ptr<agent::Agent> agent_;
 };
 

@@ -132,13 +132,17 @@ std::string ProxyInstance::not_ready_reason() const {
 }
 
 void ProxyInstance::drain() {
-  Duration deadline = config_ ? config_->timeouts.drain : Duration{};
-  if (std::exchange(is_draining_, true))
-    deadline = Duration{};
-  else
-    log::info("proxy", "draining: accepting what is queued, then finishing what is under way (at most {})",
-              format_duration(deadline));
+  if (is_draining_) return drain_at_once();
+  is_draining_ = true;
+  const Duration deadline = config_ ? config_->timeouts.drain : Duration{};
+  log::info("proxy", "draining: accepting what is queued, then finishing what is under way (at most {})",
+            format_duration(deadline));
   proxy_.drain(deadline, [this] { on_drained_(); });
+}
+
+void ProxyInstance::drain_at_once() {
+  is_draining_ = true;
+  proxy_.drain(Duration{}, [this] { on_drained_(); });
 }
 
 void ProxyInstance::confirm(const model::Endpoint& endpoint, std::function<void(proxy::Confirmation)> on_answer) {

@@ -33,6 +33,7 @@ class ProxyInstance final : private proxy::TaskConfirmer, private discovery::Pro
   Result<Unit, Problem> start_from_text(std::string_view yaml);
 
   void drain();  // graceful stop; a second call stops at once
+  void drain_at_once();
   std::vector<net::Address> listen_addresses() const { return proxy_.listen_addresses(); }
   net::Address admin_address() const { return admin_.address(); }
   const std::string& id() const { return id_; }
