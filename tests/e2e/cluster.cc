@@ -90,9 +90,16 @@ Cluster::~Cluster() {
   agent_.kill_9();
   scheduler_.kill_9();
   if (options_.runtime == "docker") {
-    std::string ids = run({"docker", "ps", "-aq", "--filter", "label=lotse.cluster=" + cluster_id_});
-    std::stringstream stream(ids);
-    for (std::string id; stream >> id;) run({"docker", "rm", "-f", id});
+    // A container that Docker is removing already makes `rm` fail, so what counts is that none is left.
+    EXPECT_TRUE(eventually([&] {
+      std::stringstream ids(run({"docker", "ps", "-aq", "--filter", "label=lotse.cluster=" + cluster_id_}));
+      bool none = true;
+      for (std::string id; ids >> id; none = false) {
+        int ignored = 0;
+        run({"docker", "rm", "-f", id}, &ignored);
+      }
+      return none;
+    }));
   } else {
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {  // processes of our sandboxes
       std::error_code error;
