@@ -11,8 +11,9 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr Duration kBuffersKept = seconds(5);            // idle for longer: the parser's buffer goes back
-constexpr Duration kLingerTime = seconds(5);             // for the client to read our last words and close
+constexpr Duration kBuffersKept = seconds(5);  // idle for longer: the parser's buffer goes back
+constexpr Duration kLingerTime = seconds(2);   // for the client to read our last words and close
+constexpr Duration kLingerTimeAtStop = std::chrono::milliseconds(500);
 constexpr Duration kDrainGrace = seconds(1);             // for a request that crosses our decision to close
 constexpr std::size_t kDiscardedBytesMax = 1024 * 1024;  // of a body nobody wants, before the connection is cut
 
@@ -293,7 +294,8 @@ void DownstreamConnection::linger() {
   stalled_bytes_ = stream_->queued_bytes();
   if (client_has_ended_ && stalled_bytes_ == 0) return close();
   stream_->start_reading();
-  deadline_.set(stalled_bytes_ > 0 ? worker_.config().timeouts.stream_idle : kLingerTime);
+  Duration linger_time = worker_.is_draining() ? kLingerTimeAtStop : kLingerTime;
+  deadline_.set(stalled_bytes_ > 0 ? worker_.config().timeouts.stream_idle : linger_time);
 }
 
 void DownstreamConnection::close() {
