@@ -74,7 +74,8 @@ struct Agent::Impl {
   std::unique_ptr<Outbox> outbox;
   std::unique_ptr<RecordStore> records;
   std::unique_ptr<ProcessRuntime> processes;
-  std::unique_ptr<DockerRuntime> docker;  // null with RuntimeChoice::process
+  std::unique_ptr<DockerRuntime> docker;
+  bool uses_docker = true;  // false with RuntimeChoice::process, unless an earlier life left containers
   std::unique_ptr<Prober> prober;
   std::unique_ptr<Tasks> tasks;
   std::unique_ptr<SchedulerLink> link;
@@ -120,7 +121,8 @@ Result<net::Address, Problem> Agent::Impl::start() {
   log::info("agent", "{} (incarnation {}, data {}) serves {} and advertises {}", data->id(), data->incarnation(),
             data->path(), bound->to_string(), host);
   tasks->load();
-  if (docker) docker->connect();
+  uses_docker = options.runtime != RuntimeChoice::process || tasks->has_docker_records();
+  if (uses_docker) docker->connect();
   link->start();
   return *bound;
 }
@@ -130,11 +132,9 @@ void Agent::Impl::build(const http::Endpoint& scheduler) {
   records = std::make_unique<RecordStore>(data->records_path());
   processes = std::make_unique<ProcessRuntime>(loop, data->path(), host,
                                                [this](const model::TaskId& task) { tasks->on_runtime_news(task); });
-  if (options.runtime != RuntimeChoice::process) {
-    docker = std::make_unique<DockerRuntime>(
-        loop, options.docker_socket, [this] { return container_context(); }, data->sandboxes_path(), data->data_id(),
-        docker_callbacks());
-  }
+  docker = std::make_unique<DockerRuntime>(
+      loop, options.docker_socket, [this] { return container_context(); }, data->sandboxes_path(), data->data_id(),
+      docker_callbacks());
   prober = std::make_unique<Prober>(loop);
   build_tasks();
   build_link(scheduler);
@@ -189,19 +189,18 @@ void Agent::Impl::build_link(const http::Endpoint& scheduler) {
 }
 
 Runtime& Agent::Impl::runtime_of(RuntimeKind kind) {
-  // A container's record in an agent that was restarted with --runtime process: looked up as a process it is absent,
-  // which is reported as lost. tasks.cc never launches one so.
-  if (kind == RuntimeKind::docker && docker) return *docker;
+  if (kind == RuntimeKind::docker) return *docker;
   return *processes;
 }
 
 bool Agent::Impl::runs_images() const {
-  if (!docker) return false;
+  if (options.runtime == RuntimeChoice::process) return false;
   return options.runtime == RuntimeChoice::docker || docker->has_listed() || tasks->has_docker_records();
 }
 
 bool Agent::Impl::is_listed() const {
-  return !docker || docker->has_listed() || (docker->was_tried() && !runs_images());
+  if (!uses_docker || docker->has_listed()) return true;
+  return options.runtime == RuntimeChoice::automatic && docker->was_tried() && !runs_images();
 }
 
 Result<RuntimeKind, Problem> Agent::Impl::choose_runtime(const model::App& app) const {
@@ -209,8 +208,10 @@ Result<RuntimeKind, Problem> Agent::Impl::choose_runtime(const model::App& app) 
     if (app.cmd) return RuntimeKind::process;
     return fail(Problem{"", "the app has neither a cmd nor an image: there is nothing to run"});
   }
-  bool docker_answers = docker && (docker->problem().empty() || runs_images());
-  if (docker_answers || (docker && !app.cmd)) return RuntimeKind::docker;  // down: fails with Docker's own words
+  bool may_use_docker = options.runtime != RuntimeChoice::process;
+  bool docker_answers = docker->problem().empty() || runs_images();
+  if (may_use_docker && (docker_answers || !app.cmd))
+    return RuntimeKind::docker;  // down: fails with Docker's own words
   if (app.cmd) return RuntimeKind::process;
   return fail(Problem{"", fmt::format("the app needs the image {}, and this agent runs plain processes only "
                                       "(--runtime process)",
@@ -230,7 +231,7 @@ model::AgentRegistration Agent::Impl::registration() const {
   registration.ports = options.ports;
   registration.attributes = options.attributes;
   registration.runtime = runs_images() ? "docker" : "process";
-  registration.runtime_problem = docker ? docker->problem() : "";
+  registration.runtime_problem = uses_docker ? docker->problem() : "";
   registration.term = data->term();
   registration.cluster = data->cluster();
   registration.has_tasks = is_listed();
@@ -297,9 +298,9 @@ std::string Agent::Impl::metrics() const {
            static_cast<double>(outbox->size()));
   text.one("lotse_agent_status_report_failures_total", "counter", "Status reports that failed.",
            static_cast<double>(counters.report_failures));
-  text.one("lotse_agent_docker_up", "gauge", "1 while Docker answers.", docker && docker->problem().empty());
+  text.one("lotse_agent_docker_up", "gauge", "1 while Docker answers.", uses_docker && docker->problem().empty());
   text.one("lotse_agent_docker_errors_total", "counter", "Docker calls without an answer, or answered with a 5xx.",
-           docker ? static_cast<double>(docker->failures()) : 0);
+           static_cast<double>(docker->failures()));
   text.one("lotse_agent_probes_total", "counter", "Health and readiness probes.",
            static_cast<double>(prober->probes()));
   text.one("lotse_agent_probe_failures_total", "counter", "Probes that failed.",
@@ -329,7 +330,7 @@ void Agent::Impl::look_whether_stopped() {
   bool gives_up = left > 0 && loop.now() >= stop_deadline;
   if (on_progress && gives_up) {
     on_progress(fmt::format("{} tasks did not end in time and are left running{}", left,
-                            docker && !docker->problem().empty() ? ": " + docker->problem() : ""));
+                            uses_docker && !docker->problem().empty() ? ": " + docker->problem() : ""));
   } else if (on_progress && left > 0 && left != last_left) {
     on_progress(fmt::format("{} task{} left", left, left == 1 ? "" : "s"));
   }

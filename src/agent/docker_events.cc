@@ -27,7 +27,7 @@ DockerEvents::DockerEvents(DockerClient& docker, std::string label, Callbacks ca
 void DockerEvents::connect() {
   nlohmann::json filters{{"type", nlohmann::json::array({"container"})},
                          {"label", nlohmann::json::array({label_})},
-                         {"event", nlohmann::json::array({"start", "die", "destroy"})}};
+                         {"event", nlohmann::json::array({"die", "destroy"})}};
   http::ClientRequest request = docker_.request("GET", "/events?filters=" + http::percent_encode(dump(filters)));
   request.timeout = 10s;  // to the head
   lines_ = LineSplitter();

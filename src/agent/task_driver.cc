@@ -13,7 +13,8 @@ namespace {
 using namespace std::chrono_literals;
 using model::TaskState;
 
-constexpr int kCreatesMax = 5;  // creates whose outcome Docker kept to itself, one after the other
+constexpr int kCreatesMax = 20;  // creates whose outcome Docker kept to itself, one after the other: half a minute
+constexpr Duration kCreateRetryFirst = 50ms;
 constexpr Duration kRetryFirst = 200ms;
 constexpr Duration kRetryMax = 2s;
 
@@ -150,7 +151,12 @@ Async<Unit> TaskDriver::look() {
 }
 
 Async<Unit> TaskDriver::wait_before_retry() {
-  Duration delay = std::min(kRetryMax, kRetryFirst * (1 << std::min(failures_in_a_row_++, 4)));
+  auto waiting = wait(std::min(kRetryMax, kRetryFirst * (1 << std::min(failures_in_a_row_++, 4))));
+  co_await waiting;
+  co_return Unit{};
+}
+
+Async<Unit> TaskDriver::wait(Duration delay) {
   is_interruptible_ = true;
   net::Sleep sleep(context_.loop, delay);
   co_await sleep;
@@ -174,8 +180,13 @@ Async<Unit> TaskDriver::create() {
     seen_.kind = Observation::Kind::created;
   } else if (created.error().outcome == RuntimeError::Outcome::unknown) {
     seen_ = Observation{};
+    // While an earlier create of ours is under way in Docker, its name is taken and yet nothing is to be seen.
+    auto waiting = wait(std::min(kRetryMax, kCreateRetryFirst * (1 << std::min(creates_, 10))));
+    co_await waiting;
   } else {
+    bool was_heard = created.error().outcome == RuntimeError::Outcome::refused;
     end(TaskState::failed, created.error().words);
+    if (was_heard) seen_ = Observation{};  // a failed create may have left something behind
   }
   co_return Unit{};
 }

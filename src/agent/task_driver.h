@@ -56,6 +56,7 @@ class TaskDriver {
   Async<Unit> stop();
   Async<Unit> clean_up();
   Async<Unit> wait_before_retry();
+  Async<Unit> wait(Duration delay);
   void report_running();
   void end(model::TaskState state, std::string message);
   void end_by_exit();

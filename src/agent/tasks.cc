@@ -109,7 +109,13 @@ void Tasks::on_containers(const std::vector<ListedContainer>& containers) {
   for (const ListedContainer& container : containers) {
     auto task = container.labels.find(kLabelTask);
     if (task == container.labels.end() || !is_safe_task_id(task->second)) continue;
-    if (container.name == "/" + container_name(task->second) && !drivers_.contains(task->second)) adopt(container);
+    if (container.name != "/" + container_name(task->second)) continue;  // not made by us, whatever its labels say
+    auto known = drivers_.find(task->second);
+    if (known == drivers_.end()) {
+      adopt(container);
+    } else if (known->second->record().phase == Phase::done) {
+      known->second->look_again();  // a create of ours that came through after we had given it up
+    }
   }
   for (auto& [task, driver] : drivers_) {
     const TaskRecord& record = driver->record();

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "http/url.h"
 #include "tests/agent/agent_fixture.h"
 
 namespace lotse::agent {
