@@ -43,8 +43,12 @@ void fire(Turn& turn, const TimerKey& key) {
 void look_at_all(Turn& turn) {
   for (const auto& [id, app] : turn.state.apps) turn.apps.insert(id);
   for (const auto& [id, deployment] : turn.state.deployments) turn.deployments.insert(id);
+  for (const auto& [id, task] : turn.state.tasks) {
+    if (task.is_ready && !task.is_published) turn.routes.emplace(id, model::GoneWhy::asked);
+    if (turn.state.is_health_unsaved) turn.changed_health.insert(id);
+  }
   turn.drains_due = true;
-  turn.state.is_fresh = false;
+  turn.state.is_fresh = turn.state.is_health_unsaved = false;
 }
 
 // Room on an agent, or a port of it, may be what an app in the queue waits for.

@@ -103,8 +103,11 @@ void carry_over_volatile(const State& before, State& after) {
   // Whoever followed our revisions has seen fewer than `before` counts. A number nobody has seen makes every proxy take
   // a snapshot and acknowledge anew.
   after.revision = before.revision + 1;
-  for (const auto& [key, proxy] : before.proxies) {
-    after.proxies[key] = proxy;
+  for (auto& [key, proxy] : after.proxies) {
+    // One that is not stored was never answered, so it does not believe that it holds a lease.
+    auto known = before.proxies.find(key);
+    if (known == before.proxies.end()) continue;
+    proxy = known->second;
     after.timers.arm({TimerKey::Kind::proxy, ""}, proxy.lease_until);
   }
   for (auto& [id, agent] : after.agents) {
@@ -129,6 +132,7 @@ void carry_over_volatile(const State& before, State& after) {
     task.healthy_since = seen.healthy_since;
     task.missing_since = seen.missing_since;
   }
+  after.is_health_unsaved = true;
   rebuild_table(after);
 }
 
