@@ -16,11 +16,13 @@ Api::Api(net::Loop& loop, Engine& engine, const Store& store, const InfoApi::Opt
       proxies_(engine, routes_),
       tasks_(engine),
       apps_(engine, events_, tasks_),
+      groups_(engine),
       deployments_(engine),
       info_(engine, events_, info),
       status_({loop, engine, store, events_, routes_, agents_, info.leader, info.lotse_version}) {
   apps_.add_to(router_);
   tasks_.add_to(router_);
+  groups_.add_to(router_);
   deployments_.add_to(router_);
   info_.add_to(router_);
   agents_.add_to(router_);

@@ -11,6 +11,7 @@
 #include "scheduler/server/deployments_api.h"
 #include "scheduler/server/engine.h"
 #include "scheduler/server/event_streams.h"
+#include "scheduler/server/groups_api.h"
 #include "scheduler/server/info_api.h"
 #include "scheduler/server/proxies_api.h"
 #include "scheduler/server/route_streams.h"
@@ -39,6 +40,7 @@ class Api final : public EngineOutput {
   ProxiesApi proxies_;
   TasksApi tasks_;
   AppsApi apps_;
+  GroupsApi groups_;
   DeploymentsApi deployments_;
   InfoApi info_;
   StatusApi status_;

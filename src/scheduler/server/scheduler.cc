@@ -1,5 +1,7 @@
 #include "scheduler/server/scheduler.h"
 
+#include <unistd.h>
+
 #include <utility>
 
 #include "base/log.h"
@@ -80,8 +82,13 @@ Result<net::Address, Problem> Scheduler::Impl::listen() {
   return bound;
 }
 
+// Nobody can connect to a wildcard address: clients are told the host name then.
 std::string Scheduler::Impl::leader_for(const net::Address& bound) const {
-  return options.advertise.empty() ? bound.to_string() : options.advertise;
+  if (!options.advertise.empty()) return options.advertise;
+  char name[256] = "";
+  bool is_wildcard = bound.ip() == "0.0.0.0" || bound.ip() == "::";
+  if (!is_wildcard || ::gethostname(name, sizeof(name) - 1) != 0) return bound.to_string();
+  return std::string(name) + ":" + std::to_string(bound.port());
 }
 
 void Scheduler::Impl::stop() {

@@ -16,8 +16,9 @@ struct SchedulerOptions {
   std::string listen = "127.0.0.1:8080";          // the API starts containers: it must not be open by accident
   std::string data = "/var/lib/lotse/scheduler";  // made when absent; locked by flock while we run
   std::string version = "0.1.0";                  // of Lotse, for /v1/status; /v2/info answers Marathon's
-  std::string advertise;  // "host:port" in X-Marathon-Leader and /v2/leader; empty: the bound address
-  Settings settings;      // of the core: leases, deadlines, quarantine
+  // "host:port" in X-Marathon-Leader and /v2/leader; empty: the bound address, with the host name for a wildcard.
+  std::string advertise;
+  Settings settings;  // of the core: leases, deadlines, quarantine
 };
 
 class Scheduler {

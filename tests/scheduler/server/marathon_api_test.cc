@@ -355,6 +355,26 @@ TEST_F(MarathonApiTest, UpdatesSeveralAppsInOneDeployment) {
   EXPECT_EQ(deployments[0]["affectedApps"], json::array({"/a", "/b"}));
 }
 
+TEST_F(MarathonApiTest, ShowsTheTreeOfGroupsAndDestroysABranch) {
+  EXPECT_EQ(peer_->get("/v2/groups")["groups"], json::array());
+  for (const char* id : {"/top", "/shop/web", "/shop/db/main"}) EXPECT_EQ(post_app(named(id)).status, 201);
+  json root = peer_->get("/v2/groups");
+  EXPECT_EQ(root["id"], "/");
+  ASSERT_EQ(root["apps"].size(), 1u);
+  EXPECT_EQ(root["apps"][0]["id"], "/top");
+  ASSERT_EQ(root["groups"].size(), 1u);
+  EXPECT_EQ(root["groups"][0]["id"], "/shop");
+  EXPECT_EQ(root["groups"][0]["groups"][0]["apps"][0]["id"], "/shop/db/main");
+  EXPECT_EQ(peer_->get("/v2/groups//shop/")["apps"][0]["id"], "/shop/web");
+  EXPECT_EQ(peer_->get("/v2/groups/shop/apps").size(), 2u);
+  EXPECT_FALSE(peer_->get("/v2/groups?embed=group.groups").contains("apps"));
+  EXPECT_EQ(peer_->get("/v2/groups/nobody", 404)["message"], "Group '/nobody' does not exist");
+  EXPECT_EQ(peer_->fetch("DELETE", "/v2/groups/shop").status, 409) << "its apps are being deployed";
+  EXPECT_EQ(peer_->fetch("DELETE", "/v2/groups/shop?force=true").status, 200);
+  EXPECT_EQ(peer_->get("/v2/apps")["apps"].size(), 1u);
+  EXPECT_EQ(peer_->fetch("PUT", "/v2/groups/shop", "{}").status, 501);
+}
+
 TEST_F(MarathonApiTest, AcceptsIdsWithEncodedSlashes) {
   EXPECT_EQ(peer_->fetch("PUT", "/v2/apps/%2Fshop%2Fapi", hello().dump()).status, 201);
   EXPECT_EQ(peer_->get("/v2/apps/%2Fshop%2Fapi")["app"]["id"], "/shop/api");
