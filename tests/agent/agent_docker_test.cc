@@ -42,14 +42,14 @@ TEST_F(AgentWithDocker, RunsAContainerThatAnswersOnItsHostPort) {
   EXPECT_EQ(get("/v1/tasks/" + launch.task + "/logs").body, "listening on 8080\n");
 }
 
-TEST_F(AgentWithDocker, ADeathIsSeenWithinMilliseconds) {
+TEST_F(AgentWithDocker, ADeathIsSeenByItsEvent) {
   start_and_connect();
   auto launch = task({"sleep"});
   launch_and_wait(launch);
   docker("POST", "/containers/lotse-" + launch.task + "/kill");
   Instant killed = loop.clock().now();
   ASSERT_TRUE(run_until(loop, [&] { return scheduler.has(launch.task, TaskState::failed); }));
-  EXPECT_LT(loop.clock().now() - killed, 2s);  // generous for a busy machine; polling would take longer
+  EXPECT_LT(loop.clock().now() - killed, 20s);  // milliseconds on a quiet machine; the next listing is a minute away
   EXPECT_EQ(scheduler.last(launch.task)->message, "exit code 137 (SIGKILL)");
   ASSERT_TRUE(vanishes(launch.task));
 }
@@ -317,12 +317,12 @@ TEST_F(AgentWithDocker, CommandChecksRunInsideTheContainer) {
 
 TEST_F(AgentWithDocker, IsNotReadyBeforeItsPortListensThoughDockerProxyAccepts) {
   start_and_connect();
-  auto launch = task({"serve", "8080", "1500"}, {{8080, free_port()}});  // listens 1.5 s after its start
+  auto launch = task({"serve", "8080", "2000"}, {{8080, free_port()}});  // listens 2 s after its start
   launch_and_wait(launch);
-  Instant running = loop.clock().now();
+  std::string text = inspect(launch.task)["State"]["StartedAt"];
+  WallTime started = parse_timestamp(text.substr(0, 23) + "Z").value();
   ASSERT_TRUE(run_until(loop, [&] { return is_ready(launch.task); }));
-  EXPECT_GT(loop.clock().now() - running, 500ms);
-  EXPECT_EQ(get("/v1/tasks/" + launch.task + "/logs").body, "listening on 8080\n");
+  EXPECT_GT(loop.clock().wall() - started, 1s);
 }
 
 TEST_F(AgentWithDocker, StartsManyAtOnce) {
