@@ -37,11 +37,9 @@ DockerRuntime::DockerRuntime(net::Loop& loop, const std::string& socket_path, st
 void DockerRuntime::connect() { events_.start(); }
 
 void DockerRuntime::on_up() {
-  if (was_tried_ && !problem_.empty()) log::info("agent", "Docker answers");
+  if (was_tried_ && !problem_.empty()) log::info("agent", "Docker answers again");
   was_tried_ = true;
-  problem_.clear();
   list_soon(Duration::zero());
-  callbacks_.on_availability();
 }
 
 void DockerRuntime::on_down(const std::string& words) {
@@ -68,10 +66,11 @@ Async<Unit> DockerRuntime::list() {
   auto listing = docker_.list(ownership_label(data_id_));
   auto containers = co_await listing;
   if (!containers) {
-    log::warn("agent", "cannot list containers: {}", containers.error().words);
-    list_timer_.start(events_.is_up() ? kListRetry : kListInterval);
+    if (events_.is_up()) list_timer_.start(kListRetry);  // else the next connection lists
+    on_down(containers.error().words);                   // a daemon that hangs keeps its event stream open
     co_return Unit{};
   }
+  if (!std::exchange(problem_, {}).empty()) callbacks_.on_availability();
   has_listed_ = true;
   list_timer_.start(kListInterval);
   callbacks_.on_listed(*containers);
