@@ -21,7 +21,10 @@ template <typename Want>
 bool is(const Command& command) {
   return std::holds_alternative<Want>(command);
 }
-bool is_write(const Command& command) { return is<Write>(command) || is<Erase>(command); }
+bool must_be_synced(const Command& command) {
+  const auto* write = std::get_if<Write>(&command);
+  return is<Erase>(command) || (write != nullptr && write->is_synced);
+}
 
 void set_token(Event& event, Token token) {
   std::visit(
@@ -228,8 +231,8 @@ void Engine::hold(Event event, Token token, OnReleased on_released) {
   if (!held_timer_.is_armed()) held_timer_.start(kHeldInterval);
 }
 
-// Heartbeats and leases while nothing can be written. Steps that write nothing count in full; as soon as one of the
-// batch wants to write, only heartbeats and leases do, and nothing but answers leaves.
+// Heartbeats and leases while nothing can be written. A batch whose steps need no disk counts in full. As soon as one
+// step needs it, only who was heard of is kept of the whole batch, and nothing but answers leaves.
 void Engine::try_held() {
   std::vector<Held> held = std::exchange(held_, {});
   if (!problem_) {  // it works again: in their order, as if they had come now
@@ -239,19 +242,22 @@ void Engine::try_held() {
   State trial = state_;
   bool is_spoiled = needs_reload_;
   std::vector<Command> effects;
+  std::vector<StoreChange> unsynced;
   std::vector<std::pair<Token, Answer>> answers;
   for (Held& next : held) {
     ++steps_;
     std::vector<Command> commands = step(trial, next.event, now(), random_);
-    bool has_writes = std::any_of(commands.begin(), commands.end(), is_write);  // synced or not: rare enough
-    is_spoiled |= has_writes;
+    bool needs_disk = std::any_of(commands.begin(), commands.end(), must_be_synced);
+    is_spoiled |= needs_disk;
     Answer answer = unavailable();
     for (Command& command : commands) {
       if (auto* reply = std::get_if<Reply>(&command)) {
         // A proxy's lease is held in memory, so it is granted even where the report's consequences have to wait.
-        bool is_true = !has_writes || std::holds_alternative<model::ProxyReportAnswer>(reply->answer);
+        bool is_true = !needs_disk || std::holds_alternative<model::ProxyReportAnswer>(reply->answer);
         if (is_true && reply->token == next.token) answer = std::move(reply->answer);
-      } else if (!is_write(command) && !is<WakeAt>(command)) {
+      } else if (auto* write = std::get_if<Write>(&command)) {
+        unsynced.push_back({std::move(write->key), std::move(write->value)});
+      } else if (!is<Erase>(command) && !is<WakeAt>(command)) {
         effects.push_back(std::move(command));
       }
     }
@@ -262,6 +268,7 @@ void Engine::try_held() {
     effects.clear();
   } else {
     state_ = std::move(trial);
+    keep_unsynced(std::move(unsynced));
   }
   auto is_alive = alive_;
   for (const Command& effect : effects) carry_out(effect);

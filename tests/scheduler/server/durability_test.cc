@@ -54,7 +54,7 @@ class DurabilityTest : public ClusterTest {
   pid_t child_ = -1;
 };
 
-// Files of this process may not grow beyond 64 KiB while it lives: the log of the store is soon as long.
+// Files of this process may not grow beyond 4 KiB while it lives: the log of the store is longer.
 class FullDisk {
  public:
   FullDisk() {
@@ -127,12 +127,27 @@ TEST_F(DurabilityTest, RunningTasksAndTheirRoutesAreShownAsTheyWereAndTheDeploym
   for (const auto& [task, launch] : running) EXPECT_FALSE(again.running.contains(task));
 }
 
+TEST_F(DurabilityTest, HealthIsThereAgainAfterAStartThoughItIsNotSyncedEachTime) {
+  start();
+  FakeAgent& agent = add_agent("node-1");
+  json definition = hello();
+  definition["healthChecks"] = json::array({{{"protocol", "TCP"}}});
+  put_app("/x", definition);
+  ASSERT_TRUE(wait_until([&] { return app("/x")["tasksHealthy"] == 1; }));
+  EXPECT_EQ(agent.running.size(), 1u);
+  stop();
+  start();
+  EXPECT_EQ(app("/x")["tasksHealthy"], 1);
+  EXPECT_EQ(app("/x")["tasks"][0]["healthCheckResults"][0]["alive"], true);
+}
+
 TEST_F(DurabilityTest, AFullDiskRefusesChangesAndLeavesTheStateAsItWas) {
   start();
   FakeAgent& agent = add_agent("node-1");
   FakeProxy& proxy = add_proxy("edge");
   put_app("/kept", hello());
   ASSERT_TRUE(wait_until_deployed());
+  EXPECT_EQ(agent.register_once(), 200);  // a heartbeat that says the term and cluster it has learnt
   json before = app("/kept");
   {
     FullDisk disk;
