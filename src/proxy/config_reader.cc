@@ -55,7 +55,8 @@ std::vector<Located> ConfigReader::entries(const Located& at, const std::vector<
     return found;
   }
   std::set<std::string_view> seen;
-  for (const auto& [name, value] : at.node.entries) {
+  for (std::size_t i = 0; i < at.node.keys.size(); ++i) {
+    const YamlNode &name = at.node.keys[i], &value = at.node.items[i];
     if (name.kind != YamlNode::Kind::scalar) {
       report_.problem(name.place, at.key, fmt::format("a key must be a word, but is {}", kind_name(name)));
       continue;

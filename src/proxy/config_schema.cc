@@ -234,7 +234,7 @@ void read_sources(R& reader, const Located& at, DiscoveryConfig& into) {
   for (const Located& item : reader.items(at)) {
     SourceConfig source;
     reader.map<SourceConfig>(item, source, kSourceKeys);
-    if (item.node.kind == YamlNode::Kind::map && item.node.entries.size() != 1) {
+    if (item.node.kind == YamlNode::Kind::map && item.node.keys.size() != 1) {
       reader.problem(item, "a source is one of scheduler, static");
     }
     into.sources.push_back(std::move(source));
@@ -333,7 +333,7 @@ constexpr Key<ConfigTest> kExpectKeys[] = {
 
 void read_expect(R& reader, const Located& at, ConfigTest& into) {
   reader.map<ConfigTest>(at, into, kExpectKeys);
-  if (at.node.kind != YamlNode::Kind::map || at.node.entries.empty()) reader.problem(at, "expects nothing");
+  if (at.node.kind != YamlNode::Kind::map || at.node.keys.empty()) reader.problem(at, "expects nothing");
 }
 
 constexpr Key<ConfigTest> kTestKeys[] = {

@@ -22,7 +22,7 @@ Place place_of(const YAML::Mark& mark) {
 std::size_t count_nodes(const YamlNode& node) {
   std::size_t count = 1;
   for (const YamlNode& item : node.items) count += count_nodes(item);
-  for (const auto& [key, value] : node.entries) count += count_nodes(key) + count_nodes(value);
+  for (const YamlNode& key : node.keys) count += count_nodes(key);
   return count;
 }
 
@@ -100,7 +100,8 @@ class TreeBuilder final : public YAML::EventHandler {
     } else if (!parent.key) {
       parent.key = std::move(node);
     } else {
-      parent.node.entries.emplace_back(std::move(*parent.key), std::move(node));
+      parent.node.keys.push_back(std::move(*parent.key));
+      parent.node.items.push_back(std::move(node));
       parent.key.reset();
     }
   }

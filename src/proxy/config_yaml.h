@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -20,10 +19,10 @@ struct YamlNode {
   enum class Kind : std::uint8_t { null, scalar, list, map };
   Kind kind = Kind::null;
   Place place;
-  std::string text;                                    // scalars
-  bool is_quoted = false;                              // "8080" is not the number 8080
-  std::vector<YamlNode> items;                         // lists
-  std::vector<std::pair<YamlNode, YamlNode>> entries;  // maps, in order, repeated keys kept
+  std::string text;             // scalars
+  bool is_quoted = false;       // "8080" is not the number 8080
+  std::vector<YamlNode> keys;   // maps: one for each of `items`, in order, repeated ones kept
+  std::vector<YamlNode> items;  // lists and maps
 };
 
 struct YamlError {

@@ -227,7 +227,7 @@ TEST_F(SchedulerSourceTest, TheLeaseCountsFromSendingTheRenewal) {
 }
 
 TEST_F(SchedulerSourceTest, ARefusedRenewalRenewsNothing) {
-  start_and_join({.heartbeat = 10ms, .lease = 100ms});
+  start_and_join({.heartbeat = 10ms, .lease = 400ms});
   scheduler_.say_snapshot(4, 5, {});
   wait([&] { return is_fresh(); });
   scheduler_.lease_status = 503;
@@ -236,7 +236,7 @@ TEST_F(SchedulerSourceTest, ARefusedRenewalRenewsNothing) {
 }
 
 TEST_F(SchedulerSourceTest, ARenewalOfALowerTermRenewsNothing) {
-  start_and_join({.heartbeat = 10ms, .lease = 100ms});
+  start_and_join({.heartbeat = 10ms, .lease = 400ms});
   scheduler_.say_snapshot(4, 5, {});
   wait([&] { return is_fresh(); });
   scheduler_.is_lease_term_fixed = true;
@@ -245,7 +245,7 @@ TEST_F(SchedulerSourceTest, ARenewalOfALowerTermRenewsNothing) {
 }
 
 TEST_F(SchedulerSourceTest, AfterALapsedLeaseOnlyANewSnapshotMakesItCurrent) {
-  start_and_join({.heartbeat = 10ms, .lease = 100ms});
+  start_and_join({.heartbeat = 10ms, .lease = 400ms});
   scheduler_.say_snapshot(1, 5, {endpoint("t1", 1)});
   wait([&] { return is_fresh(); });
   scheduler_.lease_status = 503;
@@ -271,7 +271,7 @@ TEST_F(SchedulerSourceTest, AStreamThatIsAwayForTooLongIsNotCurrentThoughTheLeas
 }
 
 TEST_F(SchedulerSourceTest, ASchedulerThatWasAwayForLongerThanALeaseIsAskedOnceOnly) {
-  start_and_join({.heartbeat = 5ms, .lease = 100ms});
+  start_and_join({.heartbeat = 5ms, .lease = 400ms});
   scheduler_.say_snapshot(1, 5, {});
   wait([&] { return is_fresh(); });
   scheduler_.die();
@@ -286,7 +286,7 @@ TEST_F(SchedulerSourceTest, ASchedulerThatWasAwayForLongerThanALeaseIsAskedOnceO
 }
 
 TEST_F(SchedulerSourceTest, ADeadSchedulerLeavesTheTableAsItWas) {
-  start_and_join({.heartbeat = 10ms, .lease = 100ms});
+  start_and_join({.heartbeat = 10ms, .lease = 400ms});
   scheduler_.say_snapshot(1, 5, many(10));
   wait_for_applied({1, 5});
   scheduler_.die();
