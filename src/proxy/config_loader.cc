@@ -54,12 +54,12 @@ bool ConfigLoader::load(Force force, std::string& problems) {
   }
   last_text_ = *text;
   ParsedConfig parsed = parse_config(*text, path_);
-  for (const ConfigProblem& warning : parsed.warnings) log::warn("proxy", "{}", warning.text());
   if (!parsed.config) {
     for (const ConfigProblem& problem : parsed.problems)
       problems += (problems.empty() ? "" : "\n") + problem.text_with_caret();
     return false;
   }
+  for (const ConfigProblem& warning : parsed.warnings) log::warn("proxy", "{}", warning.text());
   if (auto applied = apply_(parsed.config); !applied) {
     problems = applied.error().text();
     return false;
