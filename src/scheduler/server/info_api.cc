@@ -85,7 +85,8 @@ void InfoApi::ping(const http::ServerRequest& request, http::Responder responder
 }
 
 void InfoApi::follow_events(const http::ServerRequest& request, http::Responder responder) {
-  if (!accepts_explicitly(request, "text/event-stream")) {
+  // Marathon refuses curl's */* as well; nobody depends on that, and `curl -N` is how people look.
+  if (!accepts(request, "text/event-stream")) {
     return respond_text(responder, 405,
                         "<html><head><title>Error 405</title></head><body><h2>HTTP ERROR 405</h2>"
                         "<p>This is a stream of server-sent events: ask with Accept: text/event-stream.</p>"

@@ -245,7 +245,11 @@ TEST_F(SchedulerTest, TellsItsStoryInMarathonsEvents) {
     EXPECT_TRUE(json::parse(event.data).contains("timestamp"));
   }
   EXPECT_EQ(agent.running.size(), 1u);
-  EXPECT_EQ(peer_->fetch("GET", "/v2/events").status, 405);
+  http::ClientRequest wrong = peer_->request("GET", "/v2/events");
+  wrong.fields.emplace_back("Accept", "application/json");
+  auto refused = peer_->fetch(std::move(wrong));
+  EXPECT_EQ(refused.status, 405);
+  EXPECT_NE(refused.body.find("<html>"), std::string::npos);
 }
 
 }  // namespace
