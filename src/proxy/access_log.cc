@@ -164,14 +164,14 @@ void AccessLog::run() {
 bool AccessLog::write(int fd, std::string_view text) {
   struct stat about {};
   const bool is_file = fstat(fd, &about) == 0 && S_ISREG(about.st_mode);
-  auto deadline = std::chrono::steady_clock::time_point::max();
+  using Time = std::chrono::steady_clock::time_point;
   while (!text.empty()) {
     if (!is_file) {  // a pipe or terminal may block for ever: look first, so that a stop is seen
       pollfd poll_fd{fd, POLLOUT, 0};
       if (poll(&poll_fd, 1, 100) == 0) {
         auto now = std::chrono::steady_clock::now();
-        if (stopping_ && deadline == std::chrono::steady_clock::time_point::max()) deadline = now + kLastWords;
-        if (now >= deadline) return false;
+        if (stopping_ && give_up_at_ == Time::max()) give_up_at_ = now + kLastWords;
+        if (now >= give_up_at_) return false;
         continue;
       }
     }

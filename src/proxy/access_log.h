@@ -44,6 +44,7 @@ class AccessLog {
   bool has_reopened_ = false;
   std::atomic<bool> stopping_ = false;
   std::atomic<std::uint64_t> dropped_ = 0;
+  std::chrono::steady_clock::time_point give_up_at_ = std::chrono::steady_clock::time_point::max();  // the writer's
   std::thread thread_;
 };
 
