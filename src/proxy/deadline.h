@@ -33,7 +33,8 @@ class Deadline {
     Instant now = loop_.now();
     if (now < at_) return timer_.start(at_ - now);
     at_ = Instant::max();
-    on_over_();  // may destroy us
+    std::function<void()> over = on_over_;  // it may destroy us, and with us what it is running from
+    over();
   }
 
   net::Loop& loop_;

@@ -98,7 +98,7 @@ void DownstreamConnection::on_request_head(const http::RequestHead& head) {
   is_chunked_ = is_bodiless_ = was_aborted_ = ends_with_connection_ = false;
   closes_ = !head.keep_alive;
   deadline_.clear();
-  exchange_ = &worker_.new_exchange();
+  exchange_ = worker_.new_exchange();
   exchange_->start(*this, *head_);
 }
 
@@ -237,7 +237,7 @@ void DownstreamConnection::tunnel_end() {
 void DownstreamConnection::on_exchange_over() { worker_.finished().push_back(*this); }
 
 void DownstreamConnection::after_exchange() {
-  worker_.release(*std::exchange(exchange_, nullptr));
+  worker_.release(std::move(exchange_));
   head_ = nullptr;
   if (mode_ == Mode::closed) return;
   // A body that ends with the connection looks whole when the connection ends cleanly: so it must not.

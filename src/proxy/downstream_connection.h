@@ -80,7 +80,7 @@ class DownstreamConnection final : public net::StreamListener,
   ClientInfo client_;
   http::RequestParser parser_;
   Mode mode_ = Mode::http;
-  Exchange* exchange_ = nullptr;             // the worker's
+  std::unique_ptr<Exchange> exchange_;       // lent by the worker
   const http::RequestHead* head_ = nullptr;  // the parser's, of the request under way
   http::RequestHead head_copy_;
   bool request_is_whole_ = true;

@@ -36,6 +36,7 @@ struct alignas(64) EndpointState {
   // The host is a name: its address, looked up again when this is over.
   net::Address resolved;
   Instant resolved_until{};
+  std::size_t resolve_turn = 0;  // which of a name's addresses
 };
 
 struct EndpointRecord : std::enable_shared_from_this<EndpointRecord> {

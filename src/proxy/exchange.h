@@ -58,8 +58,7 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   void on_downstream_gone();                                 // no answer can be sent any more
   void on_tunnel_from_downstream(std::string_view bytes);
   void on_tunnel_end_from_downstream();
-  void reset();                            // into the free list: keeps its memory
-  void stop_timer() { deadline_.stop(); }  // before the loop ends
+  void reset();  // into the free list: keeps its memory
 
   bool is_over() const { return phase_ == Phase::over; }
   bool is_tunnel() const { return phase_ == Phase::tunnel; }

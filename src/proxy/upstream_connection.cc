@@ -1,5 +1,6 @@
 #include "proxy/upstream_connection.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "proxy/h1_writer.h"
@@ -39,10 +40,18 @@ void UpstreamConnection::look_up() {
                            Turn turn(worker_);
                            auto finished = std::move(lookup_);
                            if (!found || found->empty()) return fail(Errc::resolve_failed);
-                           state().resolved = found->front();
-                           state().resolved_until = worker_.loop().now() + kLookupKept;
-                           start_connecting(found->front());
+                           use_one_of(*found);
                          });
+}
+
+// IPv4 first, as published ports are there more often than not; the next one after each failure to connect.
+void UpstreamConnection::use_one_of(std::vector<net::Address>& addresses) {
+  std::stable_partition(addresses.begin(), addresses.end(),
+                        [](const net::Address& one) { return one.raw()->sa_family == AF_INET; });
+  EndpointState& here = state();
+  here.resolved = addresses[here.resolve_turn % addresses.size()];
+  here.resolved_until = worker_.loop().now() + kLookupKept;
+  start_connecting(here.resolved);
 }
 
 void UpstreamConnection::start_connecting(const net::Address& address) {
@@ -175,7 +184,10 @@ void UpstreamConnection::on_drained() {
 
 void UpstreamConnection::fail(Errc code, const char* reason) {
   UpstreamFailure failure{.code = code, .was_reused = was_reused_, .reason = reason};
-  if (state_ != State::connecting) {
+  if (state_ == State::connecting) {
+    ++state().resolve_turn;
+    state().resolved_until = {};
+  } else {
     failure.stage = has_answered_ ? UpstreamFailure::Stage::in_answer : UpstreamFailure::Stage::before_answer;
   }
   UpstreamUser* user = std::exchange(user_, nullptr);

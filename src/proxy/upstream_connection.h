@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "http/h1_parser.h"
 #include "net/resolver.h"
@@ -101,6 +102,7 @@ class UpstreamConnection final : public net::StreamListener,
 
   void start_connecting(const net::Address& address);
   void look_up();
+  void use_one_of(std::vector<net::Address>& addresses);
   void end_of_answer(bool may_be_kept);
   void fail(Errc code, const char* reason = "");
   void close();  // the stream goes now, we go when the callbacks are over

@@ -69,7 +69,7 @@ void Worker::shut_down() {
   access_log_.reset();
   accept_again_.stop();
   pools_.stop();
-  for (const auto& exchange : exchanges_) exchange->stop_timer();
+  free_exchanges_.clear();
   loop_.stop();
 }
 
@@ -204,20 +204,17 @@ std::uint32_t Worker::share_of(int whole) const {
   return static_cast<std::uint32_t>(std::max<std::size_t>(share, 1));
 }
 
-Exchange& Worker::new_exchange() {
-  if (free_exchanges_.empty()) {
-    exchanges_.push_back(std::make_unique<Exchange>(*this));
-    free_exchanges_.reserve(exchanges_.size());
-    return *exchanges_.back();
-  }
-  Exchange* exchange = free_exchanges_.back();
+std::unique_ptr<Exchange> Worker::new_exchange() {
+  if (free_exchanges_.empty()) return std::make_unique<Exchange>(*this);
+  auto exchange = std::move(free_exchanges_.back());
   free_exchanges_.pop_back();
-  return *exchange;
+  return exchange;
 }
 
-void Worker::release(Exchange& exchange) {
-  exchange.reset();
-  free_exchanges_.push_back(&exchange);
+void Worker::release(std::unique_ptr<Exchange> exchange) {
+  if (free_exchanges_.size() >= kFreeExchangesMax) return;
+  exchange->reset();
+  free_exchanges_.push_back(std::move(exchange));
 }
 
 UpstreamConnection& Worker::open_upstream(EndpointRecord& record) {

@@ -92,8 +92,8 @@ class Worker {
   bool is_draining() const { return is_draining_; }
   std::uint32_t share_of(int whole) const;  // of a bound of the process: at least 1
 
-  Exchange& new_exchange();
-  void release(Exchange& exchange);
+  std::unique_ptr<Exchange> new_exchange();
+  void release(std::unique_ptr<Exchange> exchange);
   UpstreamConnection& open_upstream(EndpointRecord& record);
   void on_endpoint_free(EndpointRecord& record);  // its in_flight has gone down
   IntrusiveList<Exchange, InWaiting>& waiting() { return waiting_; }
@@ -132,8 +132,7 @@ class Worker {
   std::vector<std::shared_ptr<WorkerListener>> listeners_;
   IntrusiveList<DownstreamConnection, InDownstreams> downstreams_;
   IntrusiveList<UpstreamConnection, InUpstreams> upstreams_;
-  std::vector<std::unique_ptr<Exchange>> exchanges_;  // all of them
-  std::vector<Exchange*> free_exchanges_;
+  std::vector<std::unique_ptr<Exchange>> free_exchanges_;
   IntrusiveList<Exchange, InWaiting> waiting_;
   IntrusiveList<DownstreamConnection, InFinished> finished_;
   std::vector<std::unique_ptr<UpstreamConnection>> dead_upstreams_;

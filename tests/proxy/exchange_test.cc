@@ -324,6 +324,16 @@ TEST_F(ExchangeTest, RefusesPathsThatHostsReadDifferently) {
   EXPECT_TRUE(backend->last_request.starts_with("GET /x HTTP/1.1\r\n")) << backend->last_request;
 }
 
+TEST_F(ExchangeTest, FindsAnEndpointByName) {
+  model::Endpoint named = Harness::endpoint("/named", "n", backend->port());
+  named.host = "localhost";
+  harness.apply({named});
+  EXPECT_TRUE(harness.get("/named").starts_with("HTTP/1.1 200 "));
+  named.host = "no-such-host.invalid";
+  harness.apply({named}, {}, true);
+  EXPECT_TRUE(harness.get("/named").starts_with("HTTP/1.1 503 "));
+}
+
 TEST_F(ExchangeTest, RoutesByTheExposedHost) {
   EXPECT_TRUE(harness.get("/deep/path?q", "APP.test:80").starts_with("HTTP/1.1 200 "));
   EXPECT_TRUE(backend->last_request.starts_with("GET /deep/path?q HTTP/1.1\r\nHost: APP.test:80\r\n"))
