@@ -62,6 +62,8 @@ void Checks::on_command(const Command& command) {
   } else if (const auto* sent = std::get_if<SendToAgent>(&command)) {
     if (sent->command.kill) check_kill(sent->command.kill->task);
     if (sent->command.launch) check_launch(sent->agent, *sent->command.launch);
+  } else if (const auto* event = std::get_if<Emit>(&command)) {
+    if (event->type == "deployment_success") check_success(event->plan_json);
   }
 }
 
@@ -69,7 +71,7 @@ void Checks::on_step() {
   check_books();
   check_machines();
   note_releases();
-  if (++steps_ % 20 == 0) check_records();
+  if (++steps_ % 50 == 0) check_records();
 }
 
 // The barrier: a task that the scheduler may kill on purpose is one that no living proxy can pick, or has in flight.
@@ -85,6 +87,22 @@ void Checks::check_kill(const model::TaskId& id) {
     const Duration deadline = drain_deadline_of(shell_.state().settings, *task->definition);
     if (timeline_.now < since + deadline) {
       violated("kill of " + id + " with requests of " + proxy->id() + " in flight");
+    }
+  }
+}
+
+// The barrier's other half: what a deployment started, every living proxy can use by the time it is called a success.
+void Checks::check_success(const std::string& plan) {
+  const State& state = shell_.state();
+  for (const auto& [id, app] : state.apps) {
+    if (app.is_removed || plan.find("\"" + id + "\"") == std::string::npos) continue;
+    for (const model::TaskId& task : app.tasks) {
+      const Task& counted = state.tasks.at(task);  // one that is unreachable for too long is not
+      if (counted.definition->version != app.current->version || counted.state != model::TaskState::running) continue;
+      for (const auto& proxy : proxies_) {
+        if (proxy->holds_lease() && !proxy->can_use(task))
+          violated(proxy->id() + " cannot use " + task + " of a success");
+      }
     }
   }
 }

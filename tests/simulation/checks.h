@@ -34,6 +34,7 @@ class Checks : public Shell::Watcher {
   };
   void violated(const std::string& what);
   void check_kill(const model::TaskId& task);
+  void check_success(const std::string& plan);
   void check_launch(const model::AgentId& agent, const model::LaunchTask& launch);
   void check_books();
   void check_machines();

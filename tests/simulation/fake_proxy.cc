@@ -63,6 +63,13 @@ bool FakeProxy::could_route(const model::TaskId& task) const {
   });
 }
 
+bool FakeProxy::can_use(const model::TaskId& task) const {
+  return !pending_.contains(task) && std::all_of(workers_.begin(), workers_.end(), [&](const auto& table) {
+    auto found = table->find(task);
+    return found != table->end() && is_picked(found->second);
+  });
+}
+
 std::uint64_t FakeProxy::in_flight(const model::TaskId& task) const {
   auto found = in_flight_.find(task);
   return found == in_flight_.end() ? 0 : found->second;

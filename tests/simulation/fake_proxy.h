@@ -24,6 +24,7 @@ class FakeProxy {
   // By its own clock, counted from sending the renewal.
   bool holds_lease() const { return up_ && timeline_.now < lease_until_; }
   bool could_route(const model::TaskId& task) const;  // some worker may still pick it
+  bool can_use(const model::TaskId& task) const;      // every worker knows it, and its own check has passed
   std::uint64_t in_flight(const model::TaskId& task) const;
   const std::vector<std::shared_ptr<const Table>>& workers() const { return workers_; }
   const Table& newest() const { return *workers_.front(); }
