@@ -85,9 +85,9 @@ Result<bool, Problem> is_fulfilled(ApiClient& client, const Followed& followed) 
     if (!view) return fail(view.error());
     if (!view->exists) return fail(Problem{id, "the app was destroyed meanwhile"});
     const json& app = view->app;
-    if (std::string now = app.value("version", ""); !followed.version.empty() && now != followed.version) {
-      return fail(Problem{
-          id, fmt::format("the deployment was replaced: the app is at version {}, not {}", now, followed.version)});
+    if (std::string now = app.value("version", ""); !followed.version.empty() && now > followed.version) {
+      return fail(Problem{id, fmt::format("the deployment was replaced: the app is at version {}, this was {}", now,
+                                          followed.version)});
     }
     int good =
         app.value("healthChecks", json::array()).empty() ? app.value("tasksRunning", 0) : app.value("tasksHealthy", 0);

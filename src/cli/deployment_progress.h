@@ -12,7 +12,7 @@ namespace lotse::cli {
 
 struct Followed {
   std::string deployment;         // id
-  std::string version;            // the apps' new version; empty: any
+  std::string version;            // of the deployment: an app with a later one was changed again; empty: any
   std::vector<std::string> apps;  // whose counts are shown; empty: none
   Duration timeout{};
 };
