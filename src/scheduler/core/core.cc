@@ -70,7 +70,7 @@ void wake_deployments(Turn& turn) {
   turn.drains_due = true;
   for (const auto& [id, deployment] : turn.state.deployments) {
     if (deployment.current >= deployment.steps.size()) continue;
-    for (const Action& action : deployment.steps[deployment.current].actions) turn.apps.insert(action.app);
+    for (const Action& action : deployment.steps[deployment.current].actions) note_service(turn, action.app);
   }
 }
 

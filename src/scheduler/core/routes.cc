@@ -4,6 +4,8 @@
 #include <charconv>
 #include <utility>
 
+#include "scheduler/core/scaling.h"
+
 namespace lotse::scheduler {
 namespace {
 
@@ -144,8 +146,7 @@ void publish_routes(Turn& turn) {
     }
     if (task.leaving == Leaving::draining) turn.drains_due = true;
     // The deployment that waits for it may go on, if no proxy is there to wait for.
-    auto app = state.apps.find(task.app);
-    if (app != state.apps.end() && !app->second.deployment.empty()) turn.apps.insert(task.app);
+    note_service(turn, task.app);
   }
 }
 

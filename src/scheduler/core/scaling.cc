@@ -180,6 +180,19 @@ void reconcile_app(Turn& turn, const model::AppId& id) {
   }
 }
 
+void note_service(Turn& turn, const model::AppId& id) {
+  auto app = turn.state.apps.find(id);
+  if (app == turn.state.apps.end()) return;
+  auto found = turn.state.deployments.find(app->second.deployment);
+  if (found == turn.state.deployments.end()) return;
+  const Part part = part_of(found->second, id);
+  if (part.step == found->second.current && part.kind == ActionKind::restart) {
+    turn.apps.insert(id);
+  } else {
+    turn.deployments.insert(found->first);
+  }
+}
+
 bool is_done(const Turn& turn, const Action& action) {
   const State& state = turn.state;
   if (action.kind == ActionKind::start) return true;

@@ -8,6 +8,10 @@ namespace lotse::scheduler {
 
 void reconcile_app(Turn& turn, const model::AppId& id);
 
+// A task of the app serves now, or does not any more. Only a running deployment cares; a replacement takes its next
+// move from it, anything else can at most be done.
+void note_service(Turn& turn, const model::AppId& id);
+
 // Is the deployment's action on its app complete? (MARATHON.md section 5, "Done")
 bool is_done(const Turn& turn, const Action& action);
 

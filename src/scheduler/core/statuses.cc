@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "scheduler/core/handlers.h"
+#include "scheduler/core/scaling.h"
 #include "scheduler/core/tasks.h"
 
 namespace lotse::scheduler {
@@ -41,9 +42,7 @@ void kill_what_should_not_run(Turn& turn, const model::AgentId& agent, const mod
 void note_health(Turn& turn, Task& task) {
   if (is_healthy(task) && !task.healthy_since) task.healthy_since = turn.now.instant;
   turn.routes.emplace(task.id, model::GoneWhy::asked);
-  if (auto app = turn.state.apps.find(task.app); app != turn.state.apps.end() && !app->second.deployment.empty()) {
-    turn.apps.insert(task.app);
-  }
+  note_service(turn, task.app);
 }
 
 void take_running(Turn& turn, Task& task, const model::TaskStatus& status) {
