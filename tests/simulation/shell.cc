@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "scheduler/core/records.h"
 
 namespace lotse::simulation {
 
@@ -55,7 +56,7 @@ std::shared_ptr<Stream> Shell::open_routes(const std::string& proxy, const std::
                                            std::function<void()> on_break) {
   auto stream = std::make_shared<Stream>(timeline_, dice_, faults_, std::move(on_break));
   deliver(ProxyJoined{proxy, boot});
-  if (!state_ || !state_->proxies.contains({proxy, boot})) {  // the lease was not made durable
+  if (!state_ || !records().contains(proxy_key(proxy, boot))) {  // the lease was not made durable
     stream->close();
     return stream;
   }

@@ -5,6 +5,7 @@
 #include "scheduler/core/deployments.h"
 #include "scheduler/core/handlers.h"
 #include "scheduler/core/placement.h"
+#include "scheduler/core/records.h"
 #include "scheduler/core/routes.h"
 #include "scheduler/core/scaling.h"
 #include "scheduler/core/tasks.h"
@@ -45,10 +46,15 @@ void look_at_all(Turn& turn) {
   for (const auto& [id, deployment] : turn.state.deployments) turn.deployments.insert(id);
   for (const auto& [id, task] : turn.state.tasks) {
     if (task.is_ready && !task.is_published) turn.routes.emplace(id, model::GoneWhy::asked);
-    if (turn.state.is_health_unsaved) turn.changed_health.insert(id);
+    if (turn.state.is_carried_over) turn.changed_health.insert(id);
+  }
+  if (turn.state.is_carried_over) {
+    for (const auto& [key, proxy] : turn.state.proxies) {
+      turn.records[proxy_key(proxy.id, proxy.boot)] = encode_proxy(proxy);
+    }
   }
   turn.drains_due = true;
-  turn.state.is_fresh = turn.state.is_health_unsaved = false;
+  turn.state.is_fresh = turn.state.is_carried_over = false;
 }
 
 // Room on an agent, or a port of it, may be what an app in the queue waits for.

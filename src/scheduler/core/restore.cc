@@ -103,11 +103,8 @@ void carry_over_volatile(const State& before, State& after) {
   // Whoever followed our revisions has seen fewer than `before` counts. A number nobody has seen makes every proxy take
   // a snapshot and acknowledge anew.
   after.revision = before.revision + 1;
-  for (auto& [key, proxy] : after.proxies) {
-    // One that is not stored was never answered, so it does not believe that it holds a lease.
-    auto known = before.proxies.find(key);
-    if (known == before.proxies.end()) continue;
-    proxy = known->second;
+  for (const auto& [key, proxy] : before.proxies) {  // a lease that was granted counts, stored or not
+    after.proxies[key] = proxy;
     after.timers.arm({TimerKey::Kind::proxy, ""}, proxy.lease_until);
   }
   for (auto& [id, agent] : after.agents) {
@@ -132,7 +129,7 @@ void carry_over_volatile(const State& before, State& after) {
     task.healthy_since = seen.healthy_since;
     task.missing_since = seen.missing_since;
   }
-  after.is_health_unsaved = true;
+  after.is_carried_over = true;
   rebuild_table(after);
 }
 

@@ -184,8 +184,8 @@ struct State {
   std::set<model::TaskId> draining;                             // tasks with Leaving::draining
   std::map<int, int> service_ports;                             // port -> how many apps claim it
   Timers timers;
-  bool is_fresh = false;           // just restored: the first step looks at everything
-  bool is_health_unsaved = false;  // carried over a failed write: the store has older health
+  bool is_fresh = false;         // just restored: the first step looks at everything
+  bool is_carried_over = false;  // leases and health are newer than the store: the first step writes them
 };
 
 // For the API: nullptr when the app does not exist or is being deleted.
