@@ -219,7 +219,7 @@ bool is_done(const Turn& turn, const Action& action) {
   return counted == app.current->instances;
 }
 
-void forget_app(Turn& turn, const model::AppId& id) {
+void forget_app(Turn& turn, model::AppId id) {
   auto found = turn.state.apps.find(id);
   if (found == turn.state.apps.end()) return;
   for (const auto& [version, definition] : found->second.versions)

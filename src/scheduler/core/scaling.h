@@ -16,6 +16,6 @@ void note_service(Turn& turn, const model::AppId& id);
 bool is_done(const Turn& turn, const Action& action);
 
 // Erases a removed app without tasks, with its versions.
-void forget_app(Turn& turn, const model::AppId& id);
+void forget_app(Turn& turn, model::AppId id);  // by value: the caller may have it from the app itself
 
 }  // namespace lotse::scheduler
