@@ -157,8 +157,14 @@ void Discovery::accept_losses() { catalog_.accept_losses(); }
 
 std::string Discovery::not_ready_reason() const {
   for (const auto& [name, scheduler] : schedulers_) {
-    if (scheduler.has_disk_table || (scheduler.source && scheduler.source->has_snapshot())) continue;
-    return fmt::format("{} at {} has not sent its table yet, and there is none on disk", name, scheduler.url);
+    if (scheduler.source && scheduler.source->has_snapshot()) continue;
+    if (!scheduler.has_disk_table)
+      return fmt::format("{} at {} has not sent its table yet, and there is none on disk", name, scheduler.url);
+    // An old table is the last resort: what it lacks would be answered 404 although the scheduler could tell in a
+    // moment.
+    if (!scheduler.source || !scheduler.source->has_failed_once())
+      return fmt::format("{} at {} has not answered yet; its table on disk counts once it fails to", name,
+                         scheduler.url);
   }
   return {};
 }

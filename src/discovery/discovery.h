@@ -46,7 +46,7 @@ class Discovery {
   void report_now();     // a draining task's count came to 0, or what is pending changed
   void accept_losses();  // POST /v1/accept
   std::size_t held() const { return catalog_.held(); }
-  std::string not_ready_reason() const;  // empty: every source has a word, of now or from disk
+  std::string not_ready_reason() const;  // empty: every source has a word, of now, or from disk when it does not answer
   void write_metrics(std::string& out) const;
 
  private:

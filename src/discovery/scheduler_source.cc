@@ -92,6 +92,7 @@ void SchedulerSource::on_lost(const Problem& why) {
     log::warn("proxy", "{}: no route stream from {}: {}; the last table stays", options_.name,
               options_.scheduler.authority(), last_trouble_);
   }
+  has_failed_once_ = true;
   request_since_ = loop_.clock().now();  // of the next attempt
   if (!is_connected_) return;
   is_connected_ = false;
@@ -132,7 +133,6 @@ void SchedulerSource::apply_snapshot() {
   model::Revision revision{last_chunk_->term, last_chunk_->revision};
   last_chunk_.reset();
   taken_ = revision;
-  has_snapshot_ = true;
   ++counters_.snapshots;
   draining_.clear();
   note_draining(assembling_);
@@ -142,6 +142,7 @@ void SchedulerSource::apply_snapshot() {
                     [this, revision, proof = request_since_, alive = std::weak_ptr(alive_)] {
                       if (alive.expired()) return;
                       proven_at_ = proof;
+                      has_snapshot_ = true;
                       on_applied(revision);
                     });
 }

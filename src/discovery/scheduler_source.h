@@ -56,8 +56,9 @@ class SchedulerSource final : private http::SseListener, private Lease::Owner {
   void start();
   void report_now();  // a draining task's count came to 0, or what is pending changed
 
-  Instant fresh_until() const;  // Instant{}: the table is not known to be current
-  bool has_snapshot() const { return has_snapshot_; }
+  Instant fresh_until() const;                               // Instant{}: the table is not known to be current
+  bool has_snapshot() const { return has_snapshot_; }        // on all workers
+  bool has_failed_once() const { return has_failed_once_; }  // was asked, and the stream did not open or ended
   std::uint64_t term() const { return term_; }
   model::Revision applied() const { return applied_; }
   bool is_connected() const { return is_connected_; }
@@ -100,7 +101,7 @@ class SchedulerSource final : private http::SseListener, private Lease::Owner {
   std::optional<model::SnapshotChunk> last_chunk_;  // its set moved away
   std::set<model::TaskId> draining_;                // in what was taken; asked for their counts in each report
 
-  bool is_connected_ = false, has_snapshot_ = false;
+  bool is_connected_ = false, has_snapshot_ = false, has_failed_once_ = false;
   // The table is current when it holds all there was when our lease began, and the lease has had no gap since: whatever
   // came later waits for our acknowledgement (the route barrier), so an endpoint of ours cannot have a new owner.
   Instant request_since_{};           // the present connection was asked for no earlier than this

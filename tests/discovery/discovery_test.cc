@@ -97,14 +97,27 @@ TEST_F(DiscoveryTest, StartsFromItsTableOnDiskWithoutTheScheduler) {
   open();
   configure({scheduler_spec()});
   EXPECT_EQ(seen_.tasks(), (Tasks{"t1", "t2"}));
-  EXPECT_EQ(discovery_->not_ready_reason(), "");
-  EXPECT_EQ(fresh_until_, Instant{});  // but it asks the agents
+  wait([&] { return discovery_->not_ready_reason().empty(); });  // the first attempt has failed
+  EXPECT_EQ(fresh_until_, Instant{});                            // but it asks the agents
   scheduler_.rise();
   wait([&] { return scheduler_.joins.size() == 2; });
   EXPECT_EQ(scheduler_.reports.back().term, 3u);
   scheduler_.say_snapshot(4, 1, {endpoint("t1", 1), endpoint("t2", 2)});
   wait([&] { return fresh_until_ > loop_.clock().now(); });
   EXPECT_EQ(seen_.changes.size(), 2u);  // one by each process
+}
+
+TEST_F(DiscoveryTest, ATableOnDiskMakesReadyOnlyWhenTheSchedulerDoesNotAnswer) {
+  SavedTable old{scheduler_.url(), 3, {std::make_shared<const model::Endpoint>(endpoint("t1"))}};
+  ASSERT_TRUE(save_table(folder_ + "/table-scheduler.jsonl", old));
+  open();
+  configure({scheduler_spec()});
+  EXPECT_EQ(seen_.tasks(), (Tasks{"t1"}));  // it serves at once
+  wait([&] { return scheduler_.joins.size() == 1; });
+  EXPECT_NE(discovery_->not_ready_reason().find("has not answered yet"), std::string::npos);
+  scheduler_.say_snapshot(3, 7, {endpoint("t1"), endpoint("t2")});
+  wait([&] { return discovery_->not_ready_reason().empty(); });
+  EXPECT_EQ(seen_.tasks(), (Tasks{"t1", "t2"}));
 }
 
 TEST_F(DiscoveryTest, SavesWhileItRuns) {
