@@ -138,6 +138,12 @@ void Exchange::connect() {
 
 void Exchange::on_confirmation() {
   ListNode<InWaiting>::unlink();
+  // A snapshot may be here before the agent's word. Then the table is fresh, and what it does not have any more would
+  // be connected to without a question, though its port may be another app's.
+  if (endpoint_->states[worker_.index()].is_removed) {
+    let_endpoint_go();
+    return choose();
+  }
   connect();
 }
 
@@ -212,10 +218,7 @@ void Exchange::on_deadline() {
     case Phase::sending:
       return on_tries_deadline();
     case Phase::responding:
-      if (upstream_is_paused_ && downstream_->queued_bytes() < stalled_bytes_) {  // a slow reader, but it reads
-        stalled_bytes_ = downstream_->queued_bytes();
-        return deadline_.set(timeouts.stream_idle);
-      }
+      if (has_moved()) return deadline_.set(timeouts.stream_idle);
       worker_.counters().stream_timeouts.add();
       if (upstream_ != nullptr) std::exchange(upstream_, nullptr)->abandon();
       return abort(upstream_is_paused_ ? "the client stopped reading"
@@ -230,7 +233,19 @@ void Exchange::on_deadline() {
   }
 }
 
+// A slow reader, but it reads. What the kernel holds counts: it wakes us only when a third of it has gone, which for a
+// few megabytes to a phone takes longer than any patience.
+bool Exchange::has_moved() {
+  const auto is_less = [](std::size_t now, std::size_t& before) { return now < std::exchange(before, now); };
+  bool response = upstream_is_paused_ && is_less(downstream_->undelivered_bytes(), stalled_bytes_);
+  bool request = request_is_paused_ && upstream_ != nullptr &&
+                 is_less(upstream_->undelivered_bytes(), stalled_request_bytes_);
+  return response || request;
+}
+
 void Exchange::on_tries_deadline() {
+  if (phase_ == Phase::sending && retry_.per_try == Duration::zero() && has_moved())
+    return deadline_.set(worker_.config().timeouts.stream_idle);
   std::exchange(upstream_, nullptr)->abandon();
   if (phase_ == Phase::connecting) {
     return on_upstream_failed({.stage = UpstreamFailure::Stage::connecting, .code = Errc::timed_out});

@@ -54,6 +54,7 @@ void Freshness::on_connect_failed(EndpointRecord& record) {
 }
 
 void Freshness::put_out(EndpointRecord& record) {
+  if (state_of(record).is_removed) return;  // its record lives only as long as what is under way on it
   if (is_stale() && !std::exchange(state_of(record).is_out, true)) out_.push_back(&record);
 }
 

@@ -95,6 +95,37 @@ TEST_F(FreshnessTest, AClientThatGoesWhileTheAgentIsAskedLeavesNothingBehind) {
   EXPECT_TRUE(harness.get("/app").ends_with("task-a"));
 }
 
+// A woken proxy asks the agent and takes a snapshot at the same time, and the snapshot may be first.
+TEST_F(FreshnessTest, ATaskThatIsRemovedWhileItsAgentIsAskedGetsNothing) {
+  be_stale();
+  harness.confirmer.is_mute = true;
+  auto client = harness.connect();
+  client->send("GET /app HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(harness.run_until([&] { return !harness.confirmer.waiting.empty(); }));
+  harness.apply({}, {endpoint});
+  be_fresh();
+  harness.confirmer.waiting.front()(Confirmation::denied);
+  ASSERT_TRUE(harness.run_until([&] { return !client->received.empty(); }));
+  EXPECT_TRUE(client->received.starts_with("HTTP/1.1 503 ")) << client->received;
+  EXPECT_EQ(backend->accepted, 0U) << "the port may be another app's";
+}
+
+TEST_F(FreshnessTest, ATaskThatIsRemovedWhileItsAgentIsAskedIsForgotten) {
+  be_stale();
+  harness.confirmer.is_mute = true;
+  auto client = harness.connect();
+  client->send("GET /app HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(harness.run_until([&] { return !harness.confirmer.waiting.empty(); }));
+  harness.apply({}, {endpoint});
+  std::exchange(harness.confirmer.waiting, {}).front()(Confirmation::denied);
+  ASSERT_TRUE(harness.run_until([&] { return !client->received.empty(); }));
+  EXPECT_EQ(backend->accepted, 0U);
+  be_fresh();  // what is out comes back now, and the record of the removed one is gone
+  endpoint.task = "task-b";
+  harness.apply({endpoint});
+  EXPECT_TRUE(harness.get("/app").ends_with("task-a"));
+}
+
 TEST_F(FreshnessTest, AnEndpointWithoutAnAgentIsNotAskedFor) {
   Backend plain(harness.loop, "plain");
   harness.apply({Harness::endpoint("/plain", plain)});
