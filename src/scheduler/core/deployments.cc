@@ -40,10 +40,10 @@ bool is_step_done(const Turn& turn, const DeploymentStep& step) {
 }
 
 void finish_step(Turn& turn, Deployment& deployment) {
-  emit(turn, deployment, "deployment_step_success");
   for (const Action& action : deployment.steps[deployment.current].actions) {
     if (action.kind == ActionKind::stop) forget_app(turn, action.app);
   }
+  emit(turn, deployment, "deployment_step_success");
   ++deployment.current;
   turn.changed_deployments.insert(deployment.id);
 }

@@ -227,6 +227,10 @@ void forget_app(Turn& turn, model::AppId id) {
   turn.state.queue.erase(id);
   turn.state.apps.erase(found);
   turn.changed_apps.insert(id);
+  Emit event;
+  event.type = "app_terminated_event";
+  event.app = id;
+  turn.out.emplace_back(std::move(event));
 }
 
 }  // namespace lotse::scheduler

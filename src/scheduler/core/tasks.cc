@@ -52,12 +52,6 @@ void leave_app(Turn& turn, const Task& task) {
   app.tasks.erase(task.id);
   if (--app.tasks_on_agent[task.agent] == 0) app.tasks_on_agent.erase(task.agent);
   turn.apps.insert(task.app);
-  if (app.is_removed && app.tasks.empty()) {
-    Emit event;
-    event.type = "app_terminated_event";
-    event.app = task.app;
-    turn.out.emplace_back(std::move(event));
-  }
 }
 
 // Gives its resources back and puts its ports into quarantine.

@@ -17,12 +17,6 @@ json parsed(const std::string& text) {
   return value ? *value : json::object();
 }
 
-// "/shop/api" is changed in the group "/shop".
-std::string group_of(const model::AppId& app) {
-  auto slash = app.rfind('/');
-  return slash == std::string::npos || slash == 0 ? "/" : app.substr(0, slash);
-}
-
 json first_health_check(const State& state, const model::AppId& id) {
   const App* app = find_app(state, id);
   if (app == nullptr || app->current->health_checks.empty()) return json::object();
@@ -88,7 +82,7 @@ void add_app_event(json& out, const Emit& event, const State& state) {
     std::string instance(model::instance_id_of(event.task));
     out.update({{"appId", event.app}, {"taskId", instance}, {"healthCheck", first_health_check(state, event.app)}});
   } else if (type == "group_change_success" || type == "group_change_failed") {
-    out.update({{"groupId", group_of(event.app)}, {"version", event.version}});
+    out.update({{"groupId", event.app}, {"version", event.version}});
     if (!event.reason.empty()) out["reason"] = event.reason;
   } else if (type.starts_with("deployment_")) {
     json plan = parsed(event.plan_json);

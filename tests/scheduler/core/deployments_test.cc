@@ -217,6 +217,14 @@ TEST_F(Deployments, ADeletedAppIsGoneAtOnceAndItsTasksInTime) {
   }
 }
 
+TEST_F(Deployments, ADeletedAppThatRunsNothingIsTerminatedAsWell) {
+  cluster.deploy(make_app("/web", 0));
+  cluster.forget();
+  cluster.step(ChangeApps{.token = 1, .remove = {"/web"}});
+  EXPECT_EQ(deployment_events(), (Texts{"group_change_success", "deployment_info", "app_terminated_event",
+                                        "deployment_step_success", "deployment_success"}));
+}
+
 TEST_F(Deployments, WhatDoesNotExistIsSaid) {
   cluster.step(ChangeApps{.token = 1, .remove = {"/web"}});
   EXPECT_EQ(status(), 404);
