@@ -1,6 +1,8 @@
 // `lotse app ...`: deploy, list, show, scale, restart, rollback, destroy. Talks Marathon's API, like any other client.
 #include <fmt/core.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -8,20 +10,31 @@
 #include "cli/client_command.h"
 #include "cli/deployment_progress.h"
 #include "cli/table.h"
+#include "model/json_text.h"
 
 namespace lotse::cli {
 namespace {
 
 using nlohmann::json;
 
+constexpr int kInstancesMax = 1'000'000;  // a slip of the keyboard, not a cluster
+
 struct WaitOptions {
   bool wait = false;
   std::string timeout = "10m";
 };
 
+// An empty answer is a good one (CLI11).
+std::string check_duration(const std::string& text) {
+  return parse_duration(text) ? "" : "\"" + text + "\" is no duration; write for example 90s or 10m";
+}
+
 void add_wait(CLI::App* command, const std::shared_ptr<WaitOptions>& options) {
   command->add_flag("--wait", options->wait, "Wait until the deployment is done, showing its progress");
-  command->add_option("--timeout", options->timeout, "How long --wait waits")->capture_default_str()->type_name("TIME");
+  command->add_option("--timeout", options->timeout, "How long --wait waits")
+      ->capture_default_str()
+      ->type_name("TIME")
+      ->check(check_duration);
 }
 
 // Prints what was started and, with --wait, follows it to its end.
@@ -40,10 +53,8 @@ Result<Unit, Problem> follow(ApiClient& client, const ClientOptions& options, co
   else
     print_line(fmt::format("deployment {} started", id.empty() ? "(unnamed)" : id));
   if (!wait.wait) return Unit{};
-  auto timeout = parse_duration(wait.timeout);
-  if (!timeout)
-    return fail(Problem{"--timeout", "\"" + wait.timeout + "\" is no duration; write for example 90s or 10m"});
-  return wait_for_deployment(client, {.deployment = id, .version = version, .apps = apps, .timeout = *timeout});
+  return wait_for_deployment(
+      client, {.deployment = id, .version = version, .apps = apps, .timeout = *parse_duration(wait.timeout)});
 }
 
 Result<std::string, Problem> read_definition(const std::string& file) {
@@ -52,7 +63,9 @@ Result<std::string, Problem> read_definition(const std::string& file) {
     text << std::cin.rdbuf();
   } else {
     std::ifstream stream(file);
-    if (!stream) return fail(Problem{file, "cannot be read"});
+    if (!stream) return fail(Problem{file, std::string("cannot be read: ") + std::strerror(errno)});
+    if (stream.peek(); stream.bad()) return fail(Problem{file, "cannot be read; is it a directory?"});
+    stream.clear();
     text << stream.rdbuf();
   }
   return text.str();
@@ -62,16 +75,9 @@ Result<Unit, Problem> deploy(ApiClient& client, const ClientOptions& options, co
                              const WaitOptions& wait) {
   auto text = read_definition(file);
   if (!text) return fail(text.error());
-  json definition = json::parse(*text, nullptr, false);
-  if (definition.is_discarded()) {
-    std::string words;
-    try {
-      definition = json::parse(*text);
-    } catch (const json::exception& error) {
-      words = error.what();
-    }
-    return fail(Problem{file, "not JSON: " + words});
-  }
+  auto parsed = model::parse_json_text(*text);
+  if (!parsed) return fail(Problem{file, "not JSON: " + parsed.error().what});
+  const json& definition = *parsed;
   std::vector<std::string> apps;
   std::string target;
   // The file is the whole truth about the app, so what it does not name goes back to its default.
@@ -184,13 +190,14 @@ void add_app(CLI::App& root, Invocation& invocation) {
 
   command = add_client_command(*app, invocation, "scale", "Run N instances", Talks::to_scheduler,
                                [=](ApiClient& client, const ClientOptions& options) -> Result<Unit, Problem> {
-                                 auto answer = client.expect_success("PUT", app_path(*id, *force ? "?force=true" : ""),
-                                                                     json{{"instances", *count}}.dump());
+                                 auto answer =
+                                     client.expect_success("PATCH", app_path(*id, *force ? "?force=true" : ""),
+                                                           json{{"instances", *count}}.dump());
                                  if (!answer) return fail(answer.error());
                                  return follow(client, options, *wait, *answer, {normal_app_id(*id)});
                                });
   command->add_option("id", *id, "App id")->required()->type_name("ID");
-  command->add_option("instances", *count, "How many")->required()->check(CLI::NonNegativeNumber)->type_name("N");
+  command->add_option("instances", *count, "How many")->required()->check(CLI::Range(0, kInstancesMax))->type_name("N");
   command->add_flag("--force", *force, "Cancel a running deployment of the same app");
   add_wait(command, wait);
 

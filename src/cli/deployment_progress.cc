@@ -14,24 +14,27 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-// One line that is written over on a terminal, and a new line per change in a log.
+// One line that is written over on a terminal, and a new line per change in a log, where time passing is no change.
 class ProgressLine {
  public:
-  void show(const std::string& text) {
-    if (text == shown_) return;
+  void show(const std::string& text) { show("", text); }
+  void show(const std::string& time, const std::string& text) {
+    const std::string line = time + text;
+    if (line == shown_ || (!is_terminal_ && text == shown_text_)) return;
     if (is_terminal_)
-      std::fprintf(stderr, "\r\033[K%s", text.c_str());
+      std::fprintf(stderr, "\r\033[K%s", line.c_str());
     else
-      std::fprintf(stderr, "%s\n", text.c_str());
+      std::fprintf(stderr, "%s\n", line.c_str());
     std::fflush(stderr);
-    shown_ = text;
+    shown_ = line;
+    shown_text_ = text;
   }
   ~ProgressLine() {
     if (is_terminal_ && !shown_.empty()) std::fputc('\n', stderr);
   }
 
  private:
-  std::string shown_;
+  std::string shown_, shown_text_;
   bool is_terminal_ = isatty(STDERR_FILENO) != 0;
 };
 
@@ -68,6 +71,23 @@ std::string failure_of(const json& app) {
   return fmt::format("{}: {}", failure.value("taskId", ""), failure.value("message", failure.value("state", "")));
 }
 
+// What keeps the app waiting in the queue: the last failure of this version while it backs off, else why no agent
+// takes it. The seconds of a delay are left out: each would be a line in a log.
+std::string obstacle_of(ApiClient& client, const std::string& id, const json& app) {
+  auto answer = client.expect_success("GET", "/v2/queue");
+  if (!answer) return {};
+  const json body = json::parse(answer->body, nullptr, false);
+  if (!body.is_object()) return {};
+  for (const json& entry : body.value("queue", json::array())) {
+    if (entry.value("app", json::object()).value("id", "") != id) continue;
+    if (entry.value("delay", json::object()).value("overdue", true)) return entry.value("reason", "");
+    const json failure = app.contains("lastTaskFailure") ? app["lastTaskFailure"] : json();
+    if (!failure.is_object() || failure.value("version", "") != app.value("version", "")) return {};
+    return "last failure: " + failure.value("message", failure.value("state", ""));
+  }
+  return {};
+}
+
 Result<bool, Problem> is_running(ApiClient& client, const std::string& deployment) {
   auto answer = client.expect_success("GET", "/v2/deployments");
   if (!answer) return fail(answer.error());
@@ -96,14 +116,17 @@ Result<bool, Problem> is_fulfilled(ApiClient& client, const Followed& followed) 
   return true;
 }
 
-// One line of counts; `failure` becomes the app's last task failure, when there is one.
-void show_counts(ApiClient& client, const std::string& id, Duration waited, ProgressLine& line, std::string& failure) {
+// One line of counts; `why` becomes what is in the way, when there is something.
+void show_counts(ApiClient& client, const std::string& id, Duration waited, ProgressLine& line, std::string& why) {
   auto view = look_at(client, id);
   if (!view || !view->exists) return;
-  std::string seen = failure_of(view->app);
-  if (!seen.empty()) failure = seen;
-  line.show(fmt::format("{:3}s  {}", std::chrono::duration_cast<std::chrono::seconds>(waited).count(),
-                        counts_of(id, view->app)));
+  if (std::string failure = failure_of(view->app); !failure.empty()) why = "last task failure: " + failure;
+  std::string text = counts_of(id, view->app);
+  if (std::string obstacle = obstacle_of(client, id, view->app); !obstacle.empty()) {
+    text += "; " + obstacle;
+    if (why.empty()) why = obstacle;
+  }
+  line.show(fmt::format("{:3}s  ", std::chrono::duration_cast<std::chrono::seconds>(waited).count()), text);
 }
 
 }  // namespace
@@ -121,7 +144,7 @@ Result<Unit, Problem> wait_for_deployment(ApiClient& client, const Followed& fol
   SystemClock clock;
   const Instant started = clock.now();
   ProgressLine line;
-  std::string failure, unreachable;
+  std::string obstacle, unreachable;
   bool is_over = followed.deployment.empty();
   for (;;) {
     const Duration waited = clock.now() - started;
@@ -137,13 +160,11 @@ Result<Unit, Problem> wait_for_deployment(ApiClient& client, const Followed& fol
     if (!running)
       line.show(unreachable + "; still trying");
     else if (!followed.apps.empty())
-      show_counts(client, followed.apps.front(), waited, line, failure);
+      show_counts(client, followed.apps.front(), waited, line, obstacle);
     if (waited > followed.timeout) {
-      std::string why = !unreachable.empty() ? "; " + unreachable
-                        : !failure.empty()   ? "; last task failure: " + failure
-                                             : "";
-      return fail(
-          Problem{"deployment " + followed.deployment, "not done after " + format_duration(followed.timeout) + why});
+      const std::string& why = unreachable.empty() ? obstacle : unreachable;
+      return fail(Problem{"deployment " + followed.deployment,
+                          "not done after " + format_duration(followed.timeout) + (why.empty() ? "" : "; " + why)});
     }
     client.wait(milliseconds(200));
   }
