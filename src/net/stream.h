@@ -42,6 +42,9 @@ class Stream {
   virtual void write(std::span<const std::string_view> pieces) = 0;
   void write(std::string_view piece) { write(std::span(&piece, 1)); }
   virtual std::size_t queued_bytes() const = 0;
+  // The same and what the kernel holds until the peer takes it, which may be megabytes: does a slow peer still read? A
+  // system call.
+  virtual std::size_t undelivered_bytes() const = 0;
 
   virtual void shutdown() = 0;  // FIN after the queued bytes
   virtual void reset() = 0;     // RST at once (SO_LINGER 0); no further callbacks; the stream is closed

@@ -1,5 +1,8 @@
 #include "net/uv_stream.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -234,6 +237,15 @@ void UvStream::on_written(std::unique_ptr<WriteRequest> request, int status) {
 std::size_t UvStream::queued_bytes() const {
   if (!handle_.is_open()) return 0;
   return waiting_.size() + (is_sending_ ? uv_stream_get_write_queue_size(stream()) : 0);
+}
+
+std::size_t UvStream::undelivered_bytes() const {
+  uv_os_fd_t fd = -1;
+  int in_kernel = 0;
+  if (handle_.is_open() && uv_fileno(reinterpret_cast<uv_handle_t*>(handle_.raw()), &fd) == 0 &&
+      ioctl(fd, SIOCOUTQ, &in_kernel) != 0)
+    in_kernel = 0;
+  return queued_bytes() + static_cast<std::size_t>(std::max(in_kernel, 0));
 }
 
 // Ending ----------------------------------------------------------------------------------------------------------

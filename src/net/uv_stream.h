@@ -32,6 +32,7 @@ class UvStream final : public Stream {
   using Stream::write;
   void write(std::span<const std::string_view> pieces) override;
   std::size_t queued_bytes() const override;
+  std::size_t undelivered_bytes() const override;
   void shutdown() override;
   void reset() override;
   Address peer() const override { return peer_; }

@@ -113,8 +113,8 @@ struct LimitsConfig {                               // limits; what happens when
   std::size_t buffer_bytes_max = 64 * 1024;         // body held per direction: pause the reader; no retry beyond
   int upstream_connections_per_endpoint_max = 512;  // per worker: wait in the app's queue
   int upstream_connections_max = 0;                 // of the process; 0: a third of the fd limit. Close the idlest
-  int downstream_connections_max = 50'000;          // and never above 80 % of the fd limit: stop accepting
-  int requests_waiting_per_app_max = 1024;          // 503 with Retry-After
+  int downstream_connections_max = 50'000;  // and never more than the fd limit leaves (at most 80 %): stop accepting
+  int requests_waiting_per_app_max = 1024;  // 503 with Retry-After
 };
 
 struct Cidr {

@@ -252,7 +252,7 @@ void DownstreamConnection::after_exchange() {
 void DownstreamConnection::next_request() {
   if (stream_->queued_bytes() > worker_.config().limits.buffer_bytes_max) {
     waits_for_drain_ = true;
-    stalled_bytes_ = stream_->queued_bytes();
+    stalled_bytes_ = stream_->undelivered_bytes();
     return deadline_.set(worker_.config().timeouts.stream_idle);
   }
   if (pending_.size() > pending_offset_) {
@@ -291,11 +291,12 @@ void DownstreamConnection::linger() {
   pending_offset_ = 0;
   worker_.outbox().flush();
   stream_->shutdown();
-  stalled_bytes_ = stream_->queued_bytes();
-  if (client_has_ended_ && stalled_bytes_ == 0) return close();
+  const bool is_queued = stream_->queued_bytes() > 0;
+  if (client_has_ended_ && !is_queued) return close();
+  if (is_queued) stalled_bytes_ = stream_->undelivered_bytes();
   stream_->start_reading();
   Duration linger_time = worker_.is_draining() ? kLingerTimeAtStop : kLingerTime;
-  deadline_.set(stalled_bytes_ > 0 ? worker_.config().timeouts.stream_idle : linger_time);
+  deadline_.set(is_queued ? worker_.config().timeouts.stream_idle : linger_time);
 }
 
 void DownstreamConnection::close() {
@@ -313,8 +314,9 @@ void DownstreamConnection::close() {
 void DownstreamConnection::on_deadline() {
   if (mode_ == Mode::closed || exchange_ != nullptr) return;
   if (mode_ == Mode::lingering || waits_for_drain_) {
-    if (stream_->queued_bytes() > 0 && stream_->queued_bytes() < stalled_bytes_) {  // slow, but it reads
-      stalled_bytes_ = stream_->queued_bytes();
+    const std::size_t left = stream_->queued_bytes() > 0 ? stream_->undelivered_bytes() : 0;
+    if (left > 0 && left < stalled_bytes_) {  // slow, but it reads
+      stalled_bytes_ = left;
       return deadline_.set(worker_.config().timeouts.stream_idle);
     }
     if (waits_for_drain_) worker_.counters().stream_timeouts.add();

@@ -61,6 +61,7 @@ class DownstreamConnection final : public net::StreamListener,
   void pause_request() override { stream_->stop_reading(); }
   void resume_request() override;
   std::size_t queued_bytes() const override { return stream_ ? stream_->queued_bytes() : 0; }
+  std::size_t undelivered_bytes() const override { return stream_ ? stream_->undelivered_bytes() : 0; }
   void on_exchange_over() override;
   const ClientInfo& client() const override { return client_; }
   std::string_view listener_name() const override;

@@ -187,15 +187,17 @@ void Exchange::on_request_read() {
   }
   if (queued < worker_.config().limits.buffer_bytes_max) return;
   request_is_paused_ = true;
+  if (upstream_ != nullptr) stalled_request_bytes_ = upstream_->undelivered_bytes();
   downstream_->pause_request();
 }
 
 void Exchange::on_upstream_drained() {
   if (phase_ == Phase::tunnel) maybe_end_tunnel();
   if (phase_ == Phase::over || !std::exchange(request_is_paused_, false)) return;
+  downstream_->resume_request();
+  if (phase_ == Phase::sending && request_is_whole_) return arm_for_answer();
   deadline_.set(phase_ == Phase::tunnel ? worker_.config().timeouts.tunnel_idle
                                         : worker_.config().timeouts.stream_idle);
-  downstream_->resume_request();
 }
 
 void Exchange::on_request_broken(int status, std::string_view why) {
@@ -269,7 +271,7 @@ void Exchange::on_upstream_read() {
   if (phase_ == Phase::over || upstream_is_paused_ || upstream_ == nullptr) return;
   if (downstream_->queued_bytes() <= worker_.config().limits.buffer_bytes_max) return;
   upstream_is_paused_ = true;
-  stalled_bytes_ = downstream_->queued_bytes();
+  stalled_bytes_ = downstream_->undelivered_bytes();
   upstream_->pause_reading();
 }
 
@@ -406,7 +408,7 @@ void Exchange::reset() {
   has_replayed_ = has_retried_empty_ = wants_fresh_ = request_is_whole_ = false;
   request_is_paused_ = upstream_is_paused_ = keeps_body_ = replay_is_lost_ = head_was_sent_ = false;
   upstream_has_ended_ = downstream_has_ended_ = may_repeat_ = false;
-  stalled_bytes_ = 0;
+  stalled_bytes_ = stalled_request_bytes_ = 0;
   status_ = 0;
   bytes_in_ = bytes_out_ = 0;
   deadline_.clear();

@@ -36,7 +36,8 @@ class DownstreamUser {
   virtual void pause_request() = 0;
   virtual void resume_request() = 0;
   virtual std::size_t queued_bytes() const = 0;
-  virtual void on_exchange_over() = 0;  // give it back with Worker::release() once the callbacks are done
+  virtual std::size_t undelivered_bytes() const = 0;  // net::Stream
+  virtual void on_exchange_over() = 0;                // give it back with Worker::release() once the callbacks are done
   virtual const ClientInfo& client() const = 0;
   virtual std::string_view listener_name() const = 0;
 
@@ -123,6 +124,7 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   void arm_for_answer();
   void on_deadline();
   void on_tries_deadline();
+  bool has_moved();
 
   // Retrying (exchange_retry.cc).
   bool may_replay() const { return !replay_is_lost_; }
@@ -161,10 +163,11 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   bool replay_is_lost_ = false;                                     // more was sent than we keep
   bool head_was_sent_ = false;                                      // the final one, to the client
   bool upstream_has_ended_ = false, downstream_has_ended_ = false;  // FINs of a tunnel
-  bool may_repeat_ = false;        // a configured retry may go to the same endpoint when it is the only one
-  std::size_t stalled_bytes_ = 0;  // what was queued for the client when we last looked: has it moved?
-  std::string body_;               // of the request: not sent yet, or kept for a retry
-  std::string_view error_;         // for the access log: static text or in the arena
+  bool may_repeat_ = false;  // a configured retry may go to the same endpoint when it is the only one
+  // What the client and the endpoint had not taken when we last looked, while the other side is paused: has it moved?
+  std::size_t stalled_bytes_ = 0, stalled_request_bytes_ = 0;
+  std::string body_;                                // of the request: not sent yet, or kept for a retry
+  std::string_view error_;                          // for the access log: static text or in the arena
   std::string_view logged_task_, logged_endpoint_;  // in the arena; only while there is an access log
   int status_ = 0;
   std::uint64_t bytes_in_ = 0, bytes_out_ = 0;

@@ -169,13 +169,18 @@ void Proxy::Impl::start_workers(const Config& first_config) {
   for (const auto& worker : workers) worker->start();
 }
 
+// Together they leave some descriptors for the admin pages, discovery, log and configuration: a proxy at its bounds
+// must still be able to say so. Clients may not take those that their requests need towards endpoints.
 void Proxy::Impl::set_bounds(const Config& new_config, std::size_t& upstream_max) {
+  const auto worker_count = static_cast<std::int64_t>(workers.size());
   const std::int64_t descriptors = fd_limit();
-  shared->downstream_max = std::min<std::int64_t>(new_config.limits.downstream_connections_max, descriptors * 8 / 10);
-  std::int64_t upstreams =
-      new_config.limits.upstream_connections_max > 0 ? new_config.limits.upstream_connections_max : descriptors / 3;
-  upstream_max =
-      static_cast<std::size_t>(std::max<std::int64_t>(upstreams / static_cast<std::int64_t>(workers.size()), 1));
+  const std::int64_t kept = std::min<std::int64_t>(128 + 8 * worker_count, descriptors / 4);
+  const LimitsConfig& limits = new_config.limits;
+  std::int64_t upstreams = limits.upstream_connections_max > 0 ? limits.upstream_connections_max : descriptors / 3;
+  upstreams = std::max(std::min(upstreams, (descriptors - kept) / 2), worker_count);
+  shared->downstream_max =
+      std::min<std::int64_t>({limits.downstream_connections_max, descriptors * 8 / 10, descriptors - kept - upstreams});
+  upstream_max = static_cast<std::size_t>(upstreams / worker_count);
 }
 
 // Endpoints -------------------------------------------------------------------------------------------------------

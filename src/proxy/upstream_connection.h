@@ -78,6 +78,7 @@ class UpstreamConnection final : public net::StreamListener,
     if (stream_) stream_->start_reading();
   }
   std::size_t queued_bytes() const { return stream_ ? stream_->queued_bytes() : 0; }
+  std::size_t undelivered_bytes() const { return stream_ ? stream_->undelivered_bytes() : 0; }
 
   EndpointRecord& record() { return record_; }
   EndpointState& state();

@@ -1,5 +1,7 @@
 // A slow reader on one side must slow down the other side, not fill our memory; and the bounds on connections and
 // queues.
+#include <sys/resource.h>
+
 #include <algorithm>
 
 #include "tests/proxy/harness.h"
@@ -101,6 +103,37 @@ TEST_F(BackPressureTest, ASlowEndpointPausesTheClient) {
   ASSERT_TRUE(run_until([&] { return client->received.ends_with("got it"); }));
 }
 
+// The kernel's buffer of megabytes wakes us only when a third of it has gone: that it shrinks must count as progress.
+TEST_F(BackPressureTest, AnEndpointThatReadsSlowlyIsNotTakenForAStuckOne) {
+  harness.config.timeouts.stream_idle = 300ms;
+  harness.config.timeouts.first_byte = 300ms;
+  start();
+  std::size_t seen = 0;
+  backend->script = [&](Peer& peer) {
+    seen += peer.received.size();
+    peer.received.clear();
+    peer.stop_reading();
+  };
+  const std::string head =
+      "POST /app HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(kBodyBytes) + "\r\n\r\n";
+  client->send(head + std::string(kBodyBytes, 'x'));
+  ASSERT_TRUE(run_until([&] { return !backend->peers.empty() && seen > 0; }));
+  Peer& endpoint = *backend->peers.front();
+  const Instant end = harness.loop.clock().now() + 2s;
+  Instant last = harness.loop.clock().now();
+  ASSERT_TRUE(run_until([&] {
+    Instant now = harness.loop.clock().now();
+    if (now - last >= 20ms && endpoint.is_open()) {
+      last = now;
+      endpoint.start_reading();  // one read of at most 64 KiB
+    }
+    return now > end || client->is_over() || !client->received.empty();
+  }));
+  EXPECT_EQ(client->received, "");
+  ASSERT_TRUE(run_until([&] { return !client->received.empty(); }));  // now it is stuck
+  EXPECT_TRUE(client->received.starts_with("HTTP/1.1 504 ")) << client->received;
+}
+
 TEST_F(BackPressureTest, AClientThatPipelinesWithoutReadingIsPaused) {
   start();
   const std::string body(64 * 1024, 'b');
@@ -120,6 +153,21 @@ TEST_F(BackPressureTest, AClientThatPipelinesWithoutReadingIsPaused) {
     return seen >= 2000 * Backend::ok(body).size();
   }));
   EXPECT_EQ(backend->requests, 2000U);
+}
+
+// 200 descriptors: a quarter is kept for ourselves, a third is for endpoints, the rest for clients.
+TEST_F(BackPressureTest, ClientsLeaveDescriptorsForEndpointsAndForTheAdminPages) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit low = before;
+  low.rlim_cur = 200;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+  start();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  std::vector<std::unique_ptr<Peer>> clients;
+  for (int i = 0; i < 120; ++i) clients.push_back(harness.connect());
+  ASSERT_TRUE(run_until([&] { return harness.metric("lotse_accept_pauses_total") == 1; }));
+  EXPECT_EQ(harness.metric("lotse_downstream_connections"), 200U - 50U - 66U);
 }
 
 TEST_F(BackPressureTest, RequestsBeyondTheConnectionsOfAnEndpointWaitInOrder) {
