@@ -74,7 +74,8 @@ struct Loop::Impl final : TimerDriver {
   std::atomic<bool> stop_wanted = false;
   Works deferred, running;
 
-  std::uint64_t turn_count = 0, turn_began_ns = 0, idle_ns = 0, busy_ns_max = 0;
+  std::uint64_t turn_count = 0, turn_began_ns = 0, idle_ns = 0;
+  std::atomic<std::uint64_t> busy_ns_max{0};  // written here, taken by whoever asks
   std::array<char, kReadBufferBytes> buffer;
   std::unique_ptr<Timers> timers;  // last: it asks us for the time
 };
@@ -207,7 +208,8 @@ void Loop::Impl::end_turn() {
   ++turn_count;
   std::uint64_t now_ns = uv_hrtime(), idle_now_ns = uv_metrics_idle_time(&loop);
   std::uint64_t waited_ns = idle_now_ns - idle_ns, took_ns = now_ns - turn_began_ns;
-  if (took_ns > waited_ns) busy_ns_max = std::max(busy_ns_max, took_ns - waited_ns);
+  if (took_ns > waited_ns + busy_ns_max.load(std::memory_order_relaxed))
+    busy_ns_max.store(took_ns - waited_ns, std::memory_order_relaxed);
   turn_began_ns = now_ns;
   idle_ns = idle_now_ns;
 }
@@ -255,7 +257,9 @@ const Clock& Loop::clock() const { return impl_->clock; }
 Instant Loop::now() const { return impl_->now(); }
 std::span<char> Loop::read_buffer() { return impl_->buffer; }
 std::uint64_t Loop::turns() const { return impl_->turn_count; }
-Duration Loop::busy_max() { return std::chrono::nanoseconds(std::exchange(impl_->busy_ns_max, 0)); }
+Duration Loop::busy_max() {
+  return std::chrono::nanoseconds(impl_->busy_ns_max.exchange(0, std::memory_order_relaxed));
+}
 uv_loop_s* Loop::raw() { return &impl_->loop; }
 
 }  // namespace lotse::net

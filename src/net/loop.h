@@ -41,7 +41,7 @@ class Loop {
 
   std::span<char> read_buffer();  // 64 KiB shared by every stream of the loop: an idle connection owns none
   std::uint64_t turns() const;    // loop iterations so far
-  Duration busy_max();            // the longest turn since the last call (lag metric)
+  Duration busy_max();            // any thread: the longest turn since the last call (lag metric)
 
   uv_loop_s* raw();
 

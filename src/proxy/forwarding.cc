@@ -1,6 +1,9 @@
 #include "proxy/forwarding.h"
 
 #include <algorithm>
+#include <cstdint>
+
+#include "http/text.h"
 
 namespace lotse::proxy {
 
@@ -59,22 +62,43 @@ bool names_others(std::string_view value) {
          !equals_ignoring_case(value, "upgrade");
 }
 
-// Is it named by one of the Connection fields? Those that we set, and Host, cannot be taken away from us that way: they
-// are never looked up here.
-bool is_nominated(std::span<const http::Field> fields, std::string_view name) {
-  for (const http::Field& field : fields) {
-    if (kind_of(field.name) == Kind::connection && http::list_has_token(field.value, name)) return true;
+// Which fields the Connection fields name. Those that we set, and Host, cannot be taken away from us that way: they are
+// never looked up here. The lists are gone through once, for all fields: a head full of Connection fields would cost
+// their product otherwise.
+class Nominations {
+ public:
+  explicit Nominations(std::span<const http::Field> fields) {
+    for (const http::Field& field : fields) {
+      if (field.name.size() != 10 || kind_of(field.name) != Kind::connection || !names_others(field.value)) continue;
+      if (is_named_.empty()) prepare(fields);
+      read(field.value, fields);
+    }
   }
-  return false;
-}
+  bool contains(std::size_t index) const { return !is_named_.empty() && is_named_[index]; }
 
-bool nominates_any(std::span<const http::Field> fields) {
-  for (const http::Field& field : fields) {
-    if (field.name.size() == 10 && equals_ignoring_case(field.name, "connection") && names_others(field.value))
-      return true;
+ private:
+  static std::uint64_t bit_of(std::string_view name) {
+    return std::uint64_t{1} << ((name.size() * 7 + (static_cast<unsigned char>(name[0]) | 0x20U)) % 64);
   }
-  return false;
-}
+  void prepare(std::span<const http::Field> fields) {
+    is_named_.resize(fields.size());
+    for (const http::Field& field : fields) bits_ |= bit_of(field.name);
+  }
+  void read(std::string_view list, std::span<const http::Field> fields) {
+    while (!list.empty()) {
+      std::size_t comma = std::min(list.find(','), list.size());
+      std::string_view name = http::trim(list.substr(0, comma));
+      list.remove_prefix(std::min(comma + 1, list.size()));
+      if (name.empty() || (bits_ & bit_of(name)) == 0) continue;
+      for (std::size_t i = 0; i < fields.size(); ++i) {
+        if (!is_named_[i] && equals_ignoring_case(fields[i].name, name)) is_named_[i] = 1;
+      }
+    }
+  }
+
+  std::vector<char> is_named_;  // empty: none is
+  std::uint64_t bits_ = 0;      // of all names: most of what is named is not there at all
+};
 
 std::string_view join(Arena& arena, std::string_view a, std::string_view b, std::string_view c = {}) {
   char* place = arena.array<char>(a.size() + b.size() + c.size());
@@ -95,10 +119,7 @@ void remember(Arena& arena, std::string_view& said, std::string_view value) {
 
 std::string_view last_of_list(std::string_view list) {
   std::size_t comma = list.rfind(',');
-  std::string_view last = comma == std::string_view::npos ? list : list.substr(comma + 1);
-  while (!last.empty() && (last.front() == ' ' || last.front() == '\t')) last.remove_prefix(1);
-  while (!last.empty() && (last.back() == ' ' || last.back() == '\t')) last.remove_suffix(1);
-  return last;
+  return http::trim(comma == std::string_view::npos ? list : list.substr(comma + 1));
 }
 
 void append_forwarded(const http::RequestHead& head, const ClientInfo& client, const Said& said, Arena& arena,
@@ -130,12 +151,13 @@ ClientInfo make_client_info(const net::Address& peer, const net::Address& local,
 
 void append_request_fields(const http::RequestHead& head, const ClientInfo& client, bool keep_underscore_fields,
                            Arena& arena, std::vector<http::Field>& fields) {
-  const bool has_nominations = nominates_any(head.fields);
+  const Nominations nominations(head.fields);
   Said said;
-  for (const http::Field& field : head.fields) {
+  for (std::size_t i = 0; i < head.fields.size(); ++i) {
+    const http::Field& field = head.fields[i];
     switch (kind_of(field.name)) {
       case Kind::plain:
-        if (has_nominations && is_nominated(head.fields, field.name)) break;
+        if (nominations.contains(i)) break;
         if (!keep_underscore_fields && field.name.find('_') != std::string_view::npos) break;
         if (equals_ignoring_case(field.name, "expect")) {
           // Forwarded as what it was understood to be; any other expectation is nobody's.
@@ -169,11 +191,12 @@ void append_request_fields(const http::RequestHead& head, const ClientInfo& clie
 }
 
 void append_response_fields(const http::ResponseHead& head, std::vector<http::Field>& fields) {
-  const bool has_nominations = nominates_any(head.fields);
-  for (const http::Field& field : head.fields) {
+  const Nominations nominations(head.fields);
+  for (std::size_t i = 0; i < head.fields.size(); ++i) {
+    const http::Field& field = head.fields[i];
     Kind kind = kind_of(field.name);
     if (kind == Kind::hop_by_hop || kind == Kind::connection) continue;
-    if (has_nominations && is_nominated(head.fields, field.name)) continue;
+    if (nominations.contains(i)) continue;
     fields.push_back(field);
   }
 }

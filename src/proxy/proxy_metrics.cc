@@ -132,6 +132,12 @@ void Proxy::Impl::write_metrics(std::string& out) const {
     text.head(metric.name, metric.type, metric.help);
     text.line(metric.name, "", sum);
   }
+  text.head("lotse_worker_loop_busy_seconds_max", "gauge",
+            "The longest turn of a worker's loop since the last scrape.");
+  for (const auto& worker : workers) {
+    text.line("lotse_worker_loop_busy_seconds_max", fmt::format("worker=\"{}\"", worker->index()),
+              std::chrono::duration<double>(worker->busy_max()).count());
+  }
   text.head("lotse_requests_total", "counter", "Requests by app and class of the status; app \"\": none was found.");
   write_app(text, shared->unrouted, false);
   for (const auto& [id, stats] : registry->stats()) write_app(text, *stats, false);

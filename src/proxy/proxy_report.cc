@@ -64,7 +64,9 @@ Result<AskedUrl, Problem> parse(std::string_view url) {
   std::string_view authority = url.substr(0, slash), rest = url.substr(slash);
   if (!http::is_valid_authority(authority)) return fail(Problem{"url", "the host is missing or not a host"});
   AskedUrl asked;
-  for (char c : http::host_of(authority)) asked.host += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  std::string_view host = http::host_of(authority);
+  if (host.ends_with('.')) host.remove_suffix(1);
+  for (char c : host) asked.host += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   std::string_view path = rest.substr(0, rest.find('?'));
   std::string buffer;
   if (path.empty()) path = "/";

@@ -140,6 +140,8 @@ void UpstreamConnection::on_bytes(std::span<const char> bytes) {
 
 void UpstreamConnection::on_response_head(const http::ResponseHead& head) {
   if (user_ == nullptr) return;
+  // What the client still sends of its body has its own framing, which no tunnel may pass on (RFC 9110 section 7.8).
+  if (head.status == 101 && !request_is_whole_) return fail(Errc::protocol, "101 before the request was whole");
   if (head.status >= 200) answer_keeps_alive_ = head.keep_alive;
   user_->on_response_head(head);
 }

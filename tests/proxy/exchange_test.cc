@@ -272,6 +272,33 @@ TEST_F(ExchangeTest, RefusesA101ThatNobodyAskedFor) {
   EXPECT_TRUE(harness.ask(*client, kGet).starts_with("HTTP/1.1 502 ")) << client->received;
 }
 
+TEST_F(ExchangeTest, RemovesWhatAnyConnectionFieldNames) {
+  harness.ask(*client,
+              "GET /app HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, X-One ,, x-TWO\r\nConnection: close\r\n"
+              "Connection: X-Absent,host,x-forwarded-for,X-Three\r\nx-one: 1\r\nX-Two: 2\r\nX-Two: 22\r\n"
+              "X-Three: 3\r\nX-Four: 4\r\n\r\n");
+  EXPECT_EQ(backend->last_request.find("x-one"), std::string::npos) << backend->last_request;
+  EXPECT_EQ(backend->last_request.find("X-Two"), std::string::npos);
+  EXPECT_EQ(backend->last_request.find("X-Three"), std::string::npos);
+  for (const char* kept : {"Host: x\r\n", "X-Four: 4\r\n", "X-Forwarded-For: 127.0.0.1\r\n"})
+    EXPECT_NE(backend->last_request.find(kept), std::string::npos) << kept;
+  EXPECT_EQ(backend->last_request.find("Connection"), std::string::npos);
+}
+
+// What is left of the body would go through the tunnel with the client's own framing.
+TEST_F(ExchangeTest, RefusesA101BeforeTheRequestIsWhole) {
+  backend->script = [&](Peer& peer) {
+    if (peer.received.find("\r\n\r\n") == std::string::npos) return;
+    peer.received.clear();
+    peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+  };
+  client->send(
+      "POST /app HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+  ASSERT_TRUE(run_until([&] { return client->has_ended; }));
+  EXPECT_TRUE(client->received.starts_with("HTTP/1.1 502 ")) << client->received;
+  EXPECT_TRUE(run_until([&] { return upstream().is_over(); }));
+}
+
 TEST_F(ExchangeTest, DropsAConnectionWithBytesAfterTheAnswer) {
   answer_with("HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
   EXPECT_TRUE(harness.ask(*client, kGet).starts_with("HTTP/1.1 204"));
@@ -357,10 +384,19 @@ TEST_F(ExchangeTest, CountsRequestsByAppAndClass) {
   EXPECT_NE(text.find("lotse_endpoints{state=\"up\"} 1\n"), std::string::npos);
 }
 
+TEST_F(ExchangeTest, TellsTheLongestTurnOfEachWorkersLoop) {
+  harness.ask(*client, kGet);
+  std::string text;
+  harness.proxy->write_metrics(text);
+  EXPECT_NE(text.find("\nlotse_worker_loop_busy_seconds_max{worker=\"0\"} "), std::string::npos) << text;
+  EXPECT_NE(text.find("\nlotse_worker_loop_busy_seconds_max{worker=\"1\"} "), std::string::npos) << text;
+}
+
 TEST_F(ExchangeTest, ExplainsWhoGetsAUrl) {
   EXPECT_NE(harness.proxy->explain("http://x/app/y").find("\"decision\": \"expose.path\""), std::string::npos);
   EXPECT_NE(harness.proxy->explain("http://app.test/y").find("\"decision\": \"expose.host\""), std::string::npos);
   EXPECT_NE(harness.proxy->explain("http://x/other").find("\"status\": 404"), std::string::npos);
+  EXPECT_NE(harness.proxy->explain("http://App.Test./y").find("\"decision\": \"expose.host\""), std::string::npos);
   EXPECT_NE(harness.proxy->explain("http://x/\xff").find("refused"), std::string::npos);
   EXPECT_NE(harness.proxy->routes_json().find("\"task\": \"a\""), std::string::npos);
 }
