@@ -13,9 +13,9 @@
 #include "http/url.h"
 #include "net/listen.h"
 #include "tests/agent/fake_scheduler.h"
-#include "tests/agent/temporary_folder.h"
 #include "tests/agent/test_apps.h"
 #include "tests/agent/test_loop.h"
+#include "tests/temporary_folder.h"
 
 namespace lotse::agent {
 

@@ -2,8 +2,8 @@
 
 #include "agent/agent.h"
 #include "net/listen.h"
-#include "tests/agent/temporary_folder.h"
 #include "tests/agent/test_loop.h"
+#include "tests/temporary_folder.h"
 
 namespace lotse::agent {
 namespace {

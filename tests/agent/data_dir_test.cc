@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "agent/durable_file.h"
-#include "tests/agent/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace lotse::agent {
 namespace {

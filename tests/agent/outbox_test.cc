@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/agent/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace lotse::agent {
 namespace {

@@ -6,8 +6,8 @@
 #include <fstream>
 
 #include "agent/record_store.h"
-#include "tests/agent/temporary_folder.h"
 #include "tests/agent/test_apps.h"
+#include "tests/temporary_folder.h"
 
 namespace lotse::agent {
 namespace {

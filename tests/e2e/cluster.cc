@@ -248,7 +248,7 @@ json hello_app(int instances) {
 void build_hello_image() {
   static bool built = false;
   if (std::exchange(built, true)) return;
-  TemporaryDirectory context;
+  TemporaryFolder context;
   std::filesystem::copy_file(LOTSE_HELLO, context.path() + "/hello");
   run({"docker", "build", "-q", "-t", "lotse/hello-e2e", "-f", LOTSE_SOURCE_DIR "/conf/apps/hello/Dockerfile",
        context.path()});

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/e2e/program.h"
+#include "tests/temporary_folder.h"
 
 namespace lotse::e2e {
 
@@ -68,7 +69,7 @@ class Cluster {
   void write_proxy_config(Proxy& proxy);
 
   Options options_;
-  TemporaryDirectory directory_;
+  TemporaryFolder directory_;
   Program scheduler_, agent_;
   std::vector<Proxy> proxies_;
   std::string api_, cluster_id_;

@@ -178,10 +178,16 @@ TEST(Errors, WrongUsageExitsWithTwoAndFailureWithOne) {
   std::string output = run({LOTSE_PROGRAM, "app", "list", "--scheduler", "http://127.0.0.1:1"}, &code);
   EXPECT_EQ(code, 1);
   EXPECT_NE(output.find("no answer from http://127.0.0.1:1: connection refused"), std::string::npos) << output;
+  output = run({LOTSE_PROGRAM, "app", "restart", "x", "--timeout", "5"}, &code);
+  EXPECT_EQ(code, 2) << "before anything was begun";
+  EXPECT_NE(output.find("\"5\" is no duration"), std::string::npos) << output;
+  output = run({LOTSE_PROGRAM, "app", "scale", "x", "--", "-1"}, &code);
+  EXPECT_EQ(code, 2);
+  EXPECT_NE(output.find("not in range 0 to 1000000"), std::string::npos) << output;
 }
 
 TEST(Errors, ABrokenConfigIsExplainedAtItsPlace) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   std::string file = directory.path() + "/lb.yaml";
   std::ofstream(file) << "version: 1\nlisteners:\n  - {name: web, address: \"127.0.0.1:0\"}\nroutes:\n  - match: "
                          "{path: /}\n    to: /x\n    retry: {atempts: 2}\n";

@@ -5,11 +5,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -146,17 +144,5 @@ std::string run(const std::vector<std::string>& arguments, int* exit_code, milli
 }
 
 void pause_a_little() { usleep(5000); }
-
-TemporaryDirectory::TemporaryDirectory() {
-  char name[] = "/tmp/lotse-e2e-XXXXXX";
-  path_ = mkdtemp(name);
-}
-
-TemporaryDirectory::~TemporaryDirectory() {
-  if (getenv("LOTSE_KEEP") == nullptr) {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-}
 
 }  // namespace lotse::e2e

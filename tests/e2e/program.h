@@ -42,16 +42,6 @@ std::string run(const std::vector<std::string>& arguments, int* exit_code = null
 template <typename Condition>
 bool eventually(Condition condition, milliseconds deadline = 20s);
 
-class TemporaryDirectory {
- public:
-  TemporaryDirectory();
-  ~TemporaryDirectory();
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 void pause_a_little();  // between two polls
 
 template <typename Condition>

@@ -3,7 +3,7 @@
 
 #include "net/process.h"
 #include "tests/net/net_fixture.h"
-#include "tests/net/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace lotse::net {
 namespace {

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "net/listen.h"
 #include "tests/net/net_fixture.h"
-#include "tests/net/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace lotse::net {
 namespace {

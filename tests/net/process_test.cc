@@ -9,7 +9,7 @@
 #include <optional>
 
 #include "tests/net/net_fixture.h"
-#include "tests/net/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace lotse::net {
 namespace {

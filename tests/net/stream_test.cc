@@ -7,7 +7,7 @@
 
 #include "base/random.h"
 #include "tests/net/net_fixture.h"
-#include "tests/net/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace lotse::net {
 namespace {

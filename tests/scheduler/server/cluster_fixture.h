@@ -15,7 +15,7 @@
 #include "model/routes.h"
 #include "scheduler/server/scheduler.h"
 #include "tests/scheduler/server/http_peer.h"
-#include "tests/scheduler/server/temporary_directory.h"
+#include "tests/temporary_folder.h"
 
 namespace lotse::scheduler {
 
@@ -105,7 +105,7 @@ class ClusterTest : public testing::Test {
       "portDefinitions": [{"port": 0, "name": "http"}]})");
   }
 
-  TemporaryDirectory data_;
+  TemporaryFolder data_;
   SchedulerOptions options_;
   net::Loop loop_;
   net::Address address_;

@@ -192,7 +192,7 @@ TEST_F(DurabilityTest, ASecondSchedulerOnTheSameDataIsRefused) {
 TEST_F(DurabilityTest, SaysWhenItsAddressIsTakenAndLetsGoOfItsData) {
   start();
   SchedulerOptions other = options_;
-  TemporaryDirectory data;
+  TemporaryFolder data;
   other.data = data.path();
   other.listen = address_.to_string();
   {

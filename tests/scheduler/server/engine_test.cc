@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "tests/scheduler/server/loop_runner.h"
-#include "tests/scheduler/server/temporary_directory.h"
+#include "tests/temporary_folder.h"
 
 namespace lotse::scheduler {
 namespace {
@@ -70,7 +70,7 @@ class EngineTest : public testing::Test {
                                     recorder_.log.begin());
   }
 
-  TemporaryDirectory directory_;
+  TemporaryFolder directory_;
   net::Loop loop_;
   Recorder recorder_;
   std::unique_ptr<Store> store_;

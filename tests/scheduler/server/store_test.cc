@@ -11,7 +11,7 @@
 
 #include "scheduler/server/sqlite.h"
 #include "tests/scheduler/server/loop_runner.h"
-#include "tests/scheduler/server/temporary_directory.h"
+#include "tests/temporary_folder.h"
 
 namespace lotse::scheduler {
 namespace {
@@ -56,7 +56,7 @@ Result<Unit, Problem> probe(net::Loop& loop, Store& store) {
 }
 
 TEST(Store, GivesBackWhatWasCommittedInTheOrderOfTheKeys) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   {
     net::Loop loop;
     auto store = open_store(loop, directory.path());
@@ -70,7 +70,7 @@ TEST(Store, GivesBackWhatWasCommittedInTheOrderOfTheKeys) {
 }
 
 TEST(Store, RaisesTheTermAtEachOpenAndKeepsTheCluster) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   net::Loop loop;
   auto first = open_store(loop, directory.path() + "/made/on/demand");
   EXPECT_EQ(first->term(), 1u);
@@ -83,7 +83,7 @@ TEST(Store, RaisesTheTermAtEachOpenAndKeepsTheCluster) {
 }
 
 TEST(Store, AnswersInOrderWithRisingRevisionsWhateverTheGroups) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   net::Loop loop;
   auto store = open_store(loop, directory.path());
   std::vector<std::uint64_t> revisions;
@@ -103,7 +103,7 @@ TEST(Store, AnswersInOrderWithRisingRevisionsWhateverTheGroups) {
 }
 
 TEST(Store, CommitsWhatIsQueuedBeforeItCloses) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   {
     net::Loop loop;
     auto store = open_store(loop, directory.path());
@@ -130,7 +130,7 @@ TEST(Store, CommitsWhatIsQueuedBeforeItCloses) {
 }
 
 TEST(Store, KeepsWhatItAcknowledgedWhenTheProcessIsKilled) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   int pipe[2];
   ASSERT_EQ(::pipe(pipe), 0);
   pid_t child = fork();
@@ -156,7 +156,7 @@ TEST(Store, KeepsWhatItAcknowledgedWhenTheProcessIsKilled) {
 }
 
 TEST(Store, AFullDiskFailsTheTransactionAndThoseBehindItAndWritesNothingOfThem) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   net::Loop loop;
   auto store = open_store(loop, directory.path(), nullptr, 40);
   ASSERT_TRUE(commit(loop, *store, {{"kept", "1"}}));
@@ -178,7 +178,7 @@ TEST(Store, AFullDiskFailsTheTransactionAndThoseBehindItAndWritesNothingOfThem) 
 }
 
 TEST(Store, SaysWhenTheSystemRefusesToWriteAndGoesOnWhenItNoLongerDoes) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   net::Loop loop;
   auto store = open_store(loop, directory.path());
   ASSERT_TRUE(commit(loop, *store, {{"kept", "1"}}));
@@ -202,21 +202,21 @@ TEST(Store, SaysWhenTheSystemRefusesToWriteAndGoesOnWhenItNoLongerDoes) {
 }
 
 TEST(Store, RefusesADirectoryThatAnotherProcessUses) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   net::Loop loop;
   auto store = open_store(loop, directory.path());
   EXPECT_NE(problem_of_opening(directory.path()).find("in use by another process"), std::string::npos);
 }
 
 TEST(Store, SaysThatTheDirectoryCannotBeMade) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   std::ofstream(directory.path() + "/file") << "x";
   std::string problem = problem_of_opening(directory.path() + "/file/data");
   EXPECT_NE(problem.find("cannot be made: Not a directory"), std::string::npos) << problem;
 }
 
 TEST(Store, SaysThatTheFileIsNoDatabase) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   std::ofstream(directory.path() + "/scheduler.db") << std::string(8192, 'x');
   std::string problem = problem_of_opening(directory.path());
   EXPECT_NE(problem.find("scheduler.db"), std::string::npos) << problem;
@@ -224,7 +224,7 @@ TEST(Store, SaysThatTheFileIsNoDatabase) {
 }
 
 TEST(Store, SaysThatTheDatabaseIsDamaged) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   {
     net::Loop loop;
     auto store = open_store(loop, directory.path());
@@ -243,7 +243,7 @@ TEST(Store, SaysThatTheDatabaseIsDamaged) {
 }
 
 TEST(Store, RefusesWhatANewerLotseWrote) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   {
     net::Loop loop;
     open_store(loop, directory.path());
