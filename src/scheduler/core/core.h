@@ -29,6 +29,11 @@ Result<State, Problem> restore(std::span<const std::pair<std::string, std::strin
 // a jump that no proxy can follow, so the shell must end every route stream: each proxy then takes a snapshot.
 void carry_over_volatile(const State& before, State& after);
 
+// When the scheduler itself was stopped (SIGSTOP, a suspended machine): it heard nobody because it did not listen. As
+// after a start, proxies count as live for one full lease from `now`, and agents have their full time until they are
+// lost. Called before the step that would let the timers fire.
+void forgive_silence(State& state, Instant now);
+
 // Every endpoint as of the current revision, for a snapshot; chunks are cut by the shell as its socket drains.
 std::vector<model::Endpoint> all_endpoints(const State& state);
 

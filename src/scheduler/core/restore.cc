@@ -133,4 +133,13 @@ void carry_over_volatile(const State& before, State& after) {
   rebuild_table(after);
 }
 
+void forgive_silence(State& state, Instant now) {  // timers that were armed before look again, and wait
+  for (auto& [key, proxy] : state.proxies) {
+    proxy.lease_until = now + state.settings.proxy_lease + state.settings.proxy_lease_margin;
+  }
+  for (auto& [id, agent] : state.agents) {
+    if (agent.health != AgentHealth::lost) agent.last_heard = now;
+  }
+}
+
 }  // namespace lotse::scheduler

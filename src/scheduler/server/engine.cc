@@ -15,6 +15,8 @@ constexpr std::size_t kWaitingMax = 10'000;  // steps on their way to the disk; 
 constexpr std::size_t kHeldMax = 4'096;      // read-only: events of one batch; beyond: 503
 constexpr Duration kFlushInterval = 500ms;   // of writes that need not be synced
 constexpr Duration kProbeInterval = 1s;
+constexpr Duration kPulse = 1s;            // proof that we were running
+constexpr Duration kPauseMin = 3s;         // a longer time without it: nobody was heard because nobody listened
 constexpr Duration kHeldInterval = 250ms;  // one copy of the State for all heartbeats in it
 
 template <typename Want>
@@ -50,11 +52,32 @@ Engine::Engine(net::Loop& loop, Store& store, State state, Settings settings)
       wake_(loop.timers(), [this] { tick(); }),
       probe_(loop.timers(), [this] { probe(); }),
       held_timer_(loop.timers(), [this] { try_held(); }),
-      flush_timer_(loop.timers(), [this] { flush(); }) {}
+      flush_timer_(loop.timers(), [this] { flush(); }),
+      pulse_(loop.timers(), [this] { pulse(); }) {}
 
 Engine::~Engine() { *alive_ = false; }
 
-void Engine::start() { tick(); }
+void Engine::start() {
+  pulse();
+  tick();
+}
+
+// Before any step of a new turn: after a pause all leases would be over at once, and the kills that wait for proxies
+// would leave before their renewals are read, which lie in our sockets.
+void Engine::note_running() {
+  const Instant instant = now().instant;
+  if (ran_at_ && instant - *ran_at_ > kPauseMin) {
+    log::warn("scheduler", "it was stopped for {:.1f} s: proxies and agents count as live as after a start",
+              std::chrono::duration<double>(instant - *ran_at_).count());
+    forgive_silence(state_, instant);
+  }
+  ran_at_ = instant;
+}
+
+void Engine::pulse() {
+  note_running();
+  pulse_.start(kPulse);
+}
 
 void Engine::submit(Event event, OnAnswer on_answer) {
   if (problem_ && (!may_be_held(event) || held_.size() >= kHeldMax)) return on_answer(unavailable());
@@ -75,6 +98,7 @@ void Engine::submit(Event event, OnReleased on_released) {
 }
 
 void Engine::run(Event event, Token token, OnReleased on_released) {
+  note_running();
   ++steps_;
   take(step(state_, event, now(), random_), token, std::move(on_released));
 }
@@ -234,6 +258,7 @@ void Engine::hold(Event event, Token token, OnReleased on_released) {
 // Heartbeats and leases while nothing can be written. A batch whose steps need no disk counts in full. As soon as one
 // step needs it, only who was heard of is kept of the whole batch, and nothing but answers leaves.
 void Engine::try_held() {
+  note_running();
   std::vector<Held> held = std::exchange(held_, {});
   if (!problem_) {  // it works again: in their order, as if they had come now
     for (Held& next : held) run(std::move(next.event), next.token, std::move(next.on_released));

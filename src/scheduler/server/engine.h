@@ -82,6 +82,8 @@ class Engine {
   void answer(Token token, const Answer& answer);
   void wake_at(Instant instant);
   void tick();
+  void note_running();
+  void pulse();
 
   void enter_read_only(const Problem& problem);
   void reload();
@@ -113,7 +115,8 @@ class Engine {
   std::optional<std::string> problem_;
   bool needs_reload_ = false;  // read-only and the State is not the disk's yet
   std::vector<Held> held_;
-  net::Timer wake_, probe_, held_timer_, flush_timer_;
+  std::optional<Instant> ran_at_;
+  net::Timer wake_, probe_, held_timer_, flush_timer_, pulse_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -125,6 +125,16 @@ TEST_F(Agents, AConfirmedTaskThatIsNotListedIsLostAfterAMoment) {
   }
 }
 
+TEST_F(Agents, AreNotLostForAPauseOfTheSchedulerItself) {
+  const auto id = start_one();
+  cluster.forget();
+  cluster.pause(1h);
+  EXPECT_EQ(cluster.state.tasks.at(id).state, model::TaskState::running);
+  EXPECT_TRUE(cluster.said<PublishRoutes>(cluster.history).empty());
+  cluster.advance(60s);  // but for their own
+  EXPECT_FALSE(cluster.said<PublishRoutes>(cluster.history).empty());
+}
+
 TEST_F(Agents, ASuspectAgentGetsNothingNew) {
   cluster.advance(10s);
   cluster.put(make_app("/web"));

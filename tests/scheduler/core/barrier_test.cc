@@ -228,6 +228,20 @@ TEST_F(RouteBarrier, AfterARestartKnownProxiesCountForOneLease) {
   EXPECT_EQ(kills(), Ids{id});
 }
 
+TEST_F(RouteBarrier, AfterAPauseOfTheSchedulerItselfProxiesCountForOneLease) {
+  const auto id = start_one();
+  cluster.join("p1");
+  cluster.ack("p1");
+  kill(id);
+  cluster.ack("p1", {{id, 1}});
+  cluster.pause(30s);
+  EXPECT_EQ(kills(), Ids{});
+  cluster.advance(11999ms);
+  EXPECT_EQ(kills(), Ids{});
+  cluster.advance(1ms);
+  EXPECT_EQ(kills(), Ids{id});
+}
+
 TEST_F(RouteBarrier, StartsAnewForWhatDrainedBeforeARestart) {
   const auto id = start_one();
   cluster.join("p1");
