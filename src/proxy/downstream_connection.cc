@@ -176,7 +176,7 @@ void DownstreamConnection::send_head(const ResponseOut& head) {
   }
   // A response before the end of the request: the rest of it is not worth waiting for.
   const bool is_early = head_->has_body() && !request_is_whole_;
-  closes_ = closes_ || is_early || ends_with_connection_ || is_draining();
+  closes_ = closes_ || head.closes || is_early || ends_with_connection_ || is_draining();
   if (closes_) {
     framing.connection = ConnectionSays::close;
   } else if (head_->minor_version == 0) {

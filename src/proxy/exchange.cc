@@ -337,7 +337,8 @@ void Exchange::answer(int status, std::string_view text, bool try_later) {
   ResponseOut out{.status = status,
                   .fields = response_fields_,
                   .is_bodiless = head_->method == http::Method::head,
-                  .content_length = error_.size() + 1};
+                  .content_length = error_.size() + 1,
+                  .closes = status == 400};
   downstream_->send_head(out);
   if (!out.is_bodiless) {
     downstream_->send_body(error_);

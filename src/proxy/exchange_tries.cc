@@ -238,8 +238,8 @@ void Exchange::on_deadline() {
 bool Exchange::has_moved() {
   const auto is_less = [](std::size_t now, std::size_t& before) { return now < std::exchange(before, now); };
   bool response = upstream_is_paused_ && is_less(downstream_->undelivered_bytes(), stalled_bytes_);
-  bool request = request_is_paused_ && upstream_ != nullptr &&
-                 is_less(upstream_->undelivered_bytes(), stalled_request_bytes_);
+  bool request =
+      request_is_paused_ && upstream_ != nullptr && is_less(upstream_->undelivered_bytes(), stalled_request_bytes_);
   return response || request;
 }
 

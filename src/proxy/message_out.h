@@ -27,6 +27,7 @@ struct ResponseOut {
   bool is_bodiless = false;                     // HEAD, 204, 304, 1xx: nothing follows, whatever the length says
   std::optional<std::uint64_t> content_length;  // nullopt with a body: chunked or until the connection ends
   std::string_view upgrade;                     // of a 101
+  bool closes = false;                          // nothing more is read from this client: its request was refused
 };
 
 }  // namespace lotse::proxy

@@ -48,9 +48,10 @@ void look_at_all(Turn& turn) {
     if (task.is_ready && !task.is_published) turn.routes.emplace(id, model::GoneWhy::asked);
     if (turn.state.is_carried_over) turn.changed_health.insert(id);
   }
+  // Unsynced, so that a heartbeat need not wait for a disk that is still full: these leases were granted without it.
   if (turn.state.is_carried_over) {
     for (const auto& [key, proxy] : turn.state.proxies) {
-      turn.records[proxy_key(proxy.id, proxy.boot)] = encode_proxy(proxy);
+      turn.unsynced_records[proxy_key(proxy.id, proxy.boot)] = encode_proxy(proxy);
     }
   }
   turn.drains_due = true;

@@ -28,7 +28,8 @@ struct Settings {  // design section 3, "Times"
   Duration agent_lost_after = std::chrono::seconds(60);
   Duration drain_deadline =
       std::chrono::seconds(60);  // from the last acknowledgement; label lotse.drainSeconds overrides
-  Duration port_quarantine = std::chrono::seconds(60);
+  // Longer than the 60 s for which a proxy holds a lost endpoint (P3), or that could meet the port's next owner (P2).
+  Duration port_quarantine = std::chrono::seconds(75);
   Duration resend_after = std::chrono::seconds(10);  // a command without effect is sent again
   Duration missing_grace =
       std::chrono::seconds(5);  // a confirmed task the agent does not list: its end may be on its way

@@ -96,6 +96,9 @@ std::vector<Command> finish(Turn&& turn) {
       writer.erase(key);
     }
   }
+  for (auto& [key, value] : turn.unsynced_records) {
+    if (!turn.records.contains(key)) writer.write(key, std::move(value), false);
+  }
   std::move(turn.out.begin(), turn.out.end(), std::back_inserter(commands));
   if (auto next = turn.state.timers.next()) commands.emplace_back(WakeAt{*next});
   return commands;

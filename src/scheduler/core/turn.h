@@ -29,6 +29,7 @@ struct Turn {
   std::set<model::AgentId> changed_agents;
   std::set<std::string> changed_deployments;
   std::map<std::string, std::optional<std::string>> records;  // by key, whole; nullopt: erase
+  std::map<std::string, std::string> unsynced_records;        // nothing waits for these
 
   // What settle() still has to look at.
   std::set<model::AppId> apps;                     // wanted against actual
