@@ -4,6 +4,7 @@
 
 #include "agent/durable_file.h"
 #include "base/log.h"
+#include "net/awaitables.h"
 #include "net/loop.h"
 
 namespace lotse::agent {
@@ -13,6 +14,13 @@ using namespace std::chrono_literals;
 
 constexpr Duration kListInterval = 60s;  // events may get lost inside Docker; Mesos reconciled every 10 minutes
 constexpr Duration kListRetry = 500ms;
+
+// Docker hears of an end from two sides: that the process ended, and that the kernel's memory killer ended it. The
+// second word may come a little later, and until then inspect shows a plain SIGKILL.
+constexpr Duration kOutOfMemoryDelay = 200ms;
+bool may_have_run_out_of_memory(const Observation& seen) {
+  return seen.kind == Observation::Kind::exited && seen.exit_code == 137 && !seen.out_of_memory;
+}
 
 std::string ownership_label(const std::string& data_id) { return fmt::format("{}={}", kLabelDataId, data_id); }
 
@@ -81,6 +89,13 @@ Async<Outcome<Observation>> DockerRuntime::look(model::TaskId task) {
   auto inspecting = docker_.inspect(container_name(task));
   auto report = co_await inspecting;
   if (!report) co_return fail(report.error());
+  if (*report && may_have_run_out_of_memory((*report)->seen)) {
+    net::Sleep waiting(loop_, kOutOfMemoryDelay);
+    co_await waiting;
+    auto again = docker_.inspect(container_name(task));
+    report = co_await again;
+    if (!report) co_return fail(report.error());
+  }
   if (!*report) co_return Observation{.kind = Observation::Kind::absent};
   auto owner = (*report)->labels.find(kLabelDataId);
   if (owner == (*report)->labels.end() || owner->second != data_id_) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <ostream>
 
 #include "agent/docker_parameters.h"
 #include "tests/agent/test_apps.h"
@@ -154,6 +155,8 @@ TEST(WithTag, AddsLatestOnlyWhereNoneIs) {
 struct ParameterRow {
   const char *key, *value, *pointer, *expected;
 };
+// In the test's name instead of the bytes of its addresses, which differ from run to run.
+void PrintTo(const ParameterRow& row, std::ostream* out) { *out << row.key << '=' << row.value; }
 class DockerParameter : public ::testing::TestWithParam<ParameterRow> {};
 
 TEST_P(DockerParameter, BecomesItsField) {

@@ -230,6 +230,7 @@ const std::vector<BadCase>& bad_cases() {
   return cases;
 }
 
+void PrintTo(const BadCase& each, std::ostream* out) { *out << each.name; }
 class BadConfig : public testing::TestWithParam<BadCase> {};
 
 TEST_P(BadConfig, IsReportedWithPlaceAndKey) {

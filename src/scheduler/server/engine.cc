@@ -220,21 +220,30 @@ void Engine::enter_read_only(const Problem& problem) {
   wake_.stop();
   unsynced_.merge(flushing_);  // keeps the newer value of a key
   flushing_.clear();
-  std::deque<Step> dropped = std::exchange(pending_, {});
-  std::map<Token, OnAnswer> waiting = std::exchange(waiting_, {});
+  refused_.steps = std::exchange(pending_, {});
+  refused_.waiting = std::exchange(waiting_, {});
   reload();
   probe_.start(kProbeInterval);
-  for (auto& [token, on_answer] : waiting) on_answer(unavailable());
-  for (Step& step : dropped) {
-    if (step.on_released) step.on_released();
-  }
 }
 
 void Engine::reload() {
   store_.load([this](Result<StoreRecords, Problem> records) {
-    if (!records) return log::error("scheduler", "the store cannot be read: {}", records.error().text());
-    rebuild(std::move(*records));
+    if (records) {
+      rebuild(std::move(*records));
+    } else {
+      log::error("scheduler", "the store cannot be read: {}", records.error().text());
+    }
+    refuse();
   });
+}
+
+// Only now, when the State is as it was: who is told that a change was refused must not see it in the next answer.
+void Engine::refuse() {
+  Refused refused = std::exchange(refused_, {});
+  for (auto& [token, on_answer] : refused.waiting) on_answer(unavailable());
+  for (Step& step : refused.steps) {
+    if (step.on_released) step.on_released();
+  }
 }
 
 void Engine::rebuild(StoreRecords records) {

@@ -67,6 +67,10 @@ class Engine {
     OnReleased on_released;
     bool is_durable = false;
   };
+  struct Refused {  // by a failed write; told so when the State was built again
+    std::deque<Step> steps;
+    std::map<Token, OnAnswer> waiting;
+  };
   struct Held {  // read-only: an event that is tried on a copy
     Event event;
     Token token = 0;
@@ -87,6 +91,7 @@ class Engine {
 
   void enter_read_only(const Problem& problem);
   void reload();
+  void refuse();
   void rebuild(StoreRecords records);
   void hold(Event event, Token token, OnReleased on_released);
   void try_held();
@@ -114,6 +119,7 @@ class Engine {
 
   std::optional<std::string> problem_;
   bool needs_reload_ = false;  // read-only and the State is not the disk's yet
+  Refused refused_;
   std::vector<Held> held_;
   std::optional<Instant> ran_at_;
   net::Timer wake_, probe_, held_timer_, flush_timer_, pulse_;

@@ -122,7 +122,7 @@ TEST_F(Launching, AFreedPortWaitsForItsQuarantineAndForEveryProxy) {
   const model::Revision before{cluster.state.term, cluster.state.revision};
   cluster.put(make_app("/other"));
   fail_one();
-  for (int i = 0; i < 30; ++i) {  // 60 s, and a proxy that renews its lease but does not apply
+  for (int i = 0; i < 38; ++i) {  // 76 s, and a proxy that renews its lease but does not apply
     cluster.ack_revision("p1", before);
     beat(2s);
   }
@@ -142,7 +142,7 @@ TEST_F(Launching, QuarantineSurvivesARestart) {
   cluster.deploy(make_app("/web"));
   fail_one();
   cluster.restart();
-  beat(58s);
+  beat(73s);
   EXPECT_TRUE(cluster.tasks_of("/web").empty());
   beat(4s);
   EXPECT_EQ(cluster.tasks_of("/web").size(), 1u);
