@@ -38,8 +38,8 @@ class Arena {
     return {place, text.size()};
   }
 
-  void reset();                                     // invalidates every view; keeps the first block
-  void release();                                   // gives the first block back too (an idle connection owns none)
+  void reset();    // invalidates every view; keeps the first block
+  void release();  // gives the first block back too (an idle connection owns none)
   std::size_t blocks() const { return blocks_.size(); }  // for tests and metrics
 
  private:

@@ -36,14 +36,19 @@ class [[nodiscard]] Async {
     std::suspend_always initial_suspend() noexcept { return {}; }
     FinalAwaiter final_suspend() noexcept { return {}; }
     template <typename U>
-    void return_value(U&& result) { value.emplace(std::forward<U>(result)); }
+    void return_value(U&& result) {
+      value.emplace(std::forward<U>(result));
+    }
     void unhandled_exception() noexcept { std::terminate(); }
   };
 
   Async() = default;
   Async(Async&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
   Async& operator=(Async&& other) noexcept {
-    if (this != &other) { destroy(); handle_ = std::exchange(other.handle_, nullptr); }
+    if (this != &other) {
+      destroy();
+      handle_ = std::exchange(other.handle_, nullptr);
+    }
     return *this;
   }
   ~Async() { destroy(); }
@@ -52,8 +57,14 @@ class [[nodiscard]] Async {
   bool done() const { return handle_ && handle_.done(); }
 
   // For the non-coroutine owner: run until the first suspension. Call once.
-  void start() { CHECK(handle_); handle_.resume(); }
-  T& result() { CHECK(done()); return *handle_.promise().value; }
+  void start() {
+    CHECK(handle_);
+    handle_.resume();
+  }
+  T& result() {
+    CHECK(done());
+    return *handle_.promise().value;
+  }
 
   // co_await of another coroutine: starts it, resumes the awaiter with its value.
   bool await_ready() const noexcept { return false; }
@@ -65,7 +76,9 @@ class [[nodiscard]] Async {
 
  private:
   explicit Async(Handle handle) : handle_(handle) {}
-  void destroy() { if (auto handle = std::exchange(handle_, nullptr)) handle.destroy(); }
+  void destroy() {
+    if (auto handle = std::exchange(handle_, nullptr)) handle.destroy();
+  }
   Handle handle_ = nullptr;
 };
 

@@ -36,8 +36,8 @@ std::string format_timestamp(WallTime time) {
   std::time_t seconds_since_epoch = seconds.time_since_epoch().count();
   std::tm parts{};
   gmtime_r(&seconds_since_epoch, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                     parts.tm_hour, parts.tm_min, parts.tm_sec, (time - seconds).count());
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1,
+                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, (time - seconds).count());
 }
 
 std::optional<WallTime> parse_timestamp(std::string_view text) {
@@ -60,7 +60,7 @@ std::optional<Duration> parse_duration(std::string_view text) {
   auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (code != std::errc{} || !(value >= 0)) return std::nullopt;
   std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  double nanoseconds = unit == "us"  ? 1e3
+  double nanoseconds = unit == "us"   ? 1e3
                        : unit == "ms" ? 1e6
                        : unit == "s"  ? 1e9
                        : unit == "m"  ? 60e9

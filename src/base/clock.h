@@ -1,5 +1,5 @@
-// Time as an argument. `Instant` counts while the machine is suspended (CLOCK_BOOTTIME), so that a lease is over after a
-// suspend as well; `WallTime` is for people and for Marathon's version timestamps, never for measuring.
+// Time as an argument. `Instant` counts while the machine is suspended (CLOCK_BOOTTIME), so that a lease is over after
+// a suspend as well; `WallTime` is for people and for Marathon's version timestamps, never for measuring.
 #pragma once
 
 #include <chrono>

@@ -17,17 +17,17 @@ enum class Errc : std::uint8_t {
   refused,           // nobody listens there
   unreachable,       // no route, host down
   timed_out,
-  resolve_failed,    // the name has no address
+  resolve_failed,  // the name has no address
   address_in_use,
   permission_denied,
-  protocol,          // bytes that break the protocol
-  too_large,         // a bound of ours: head, body, line, queue
-  overloaded,        // a bound of ours: connections, subscribers, requests waiting
+  protocol,    // bytes that break the protocol
+  too_large,   // a bound of ours: head, body, line, queue
+  overloaded,  // a bound of ours: connections, subscribers, requests waiting
   not_found,
   conflict,
   invalid_argument,
-  io,                // disk: full, unreadable, not writable
-  unavailable,       // the other side says it cannot serve now (a 5xx of a peer, store read-only)
+  io,           // disk: full, unreadable, not writable
+  unavailable,  // the other side says it cannot serve now (a 5xx of a peer, store read-only)
 };
 
 enum class Origin : std::uint8_t { local, downstream, upstream };         // who caused it

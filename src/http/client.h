@@ -13,7 +13,9 @@
 #include "base/result.h"
 #include "http/url.h"
 
-namespace lotse::net { class Loop; }
+namespace lotse::net {
+class Loop;
+}
 
 namespace lotse::http {
 
@@ -24,10 +26,10 @@ struct ClientRequest {
   std::string method = "GET";
   Endpoint endpoint;
   std::string target = "/";
-  Fields fields;              // Host, Content-Length and User-Agent are added when absent
-  std::string body;           // with a body a Content-Type may be wanted: the caller says it
-  Duration timeout = std::chrono::seconds(30);      // whole exchange; for streams: to the response head
-  std::size_t body_bytes_max = 64 * 1024 * 1024;    // of the answer: Errc::too_large
+  Fields fields;                                  // Host, Content-Length and User-Agent are added when absent
+  std::string body;                               // with a body a Content-Type may be wanted: the caller says it
+  Duration timeout = std::chrono::seconds(30);    // whole exchange; for streams: to the response head
+  std::size_t body_bytes_max = 64 * 1024 * 1024;  // of the answer: Errc::too_large
 };
 struct ClientResponse {
   int status = 0;
@@ -39,7 +41,7 @@ class ClientListener {  // for streaming answers (SSE, logs, docker events, pull
  public:
   virtual void on_head(int status, const Fields& fields) = 0;
   virtual void on_body(std::string_view bytes) = 0;
-  virtual void on_complete() = 0;        // last callback
+  virtual void on_complete() = 0;           // last callback
   virtual void on_failed(Error error) = 0;  // last callback
 
  protected:
@@ -49,7 +51,7 @@ class ClientListener {  // for streaming answers (SSE, logs, docker events, pull
 class Call {  // destroying it cancels: no callback comes, the connection closes
  public:
   virtual ~Call() = default;
-  virtual void pause() = 0;   // streaming: stop reading
+  virtual void pause() = 0;  // streaming: stop reading
   virtual void resume() = 0;
 };
 

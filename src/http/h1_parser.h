@@ -18,8 +18,8 @@
 namespace lotse::http {
 
 struct Limits {
-  std::size_t head_bytes_max = 32 * 1024;      // request: 431; response: 502
-  std::size_t fields_max = 100;                // 431
+  std::size_t head_bytes_max = 32 * 1024;         // request: 431; response: 502
+  std::size_t fields_max = 100;                   // 431
   std::size_t request_line_bytes_max = 8 * 1024;  // 414
   std::size_t chunk_extension_line_bytes_max = 4 * 1024;
   std::size_t chunk_extensions_bytes_max = 16 * 1024;  // of one body
@@ -27,15 +27,15 @@ struct Limits {
 };
 
 struct ParseError {
-  int status = 0;            // what a server answers: 400, 405, 414, 431, 501, 505; from a response always 502. 0: none
-  const char* reason = "";   // static text for the log: "bare LF in header"
+  int status = 0;           // what a server answers: 400, 405, 414, 431, 501, 505; from a response always 502. 0: none
+  const char* reason = "";  // static text for the log: "bare LF in header"
   explicit operator bool() const { return status != 0; }
 };
 
 class RequestListener {
  public:
   virtual void on_request_head(const RequestHead& head) = 0;
-  virtual void on_request_body(std::span<const char> bytes) = 0;  // payload only, chunk framing removed
+  virtual void on_request_body(std::span<const char> bytes) = 0;          // payload only, chunk framing removed
   virtual void on_request_trailers(std::span<const Field> trailers) = 0;  // only when there are some, before complete
   virtual void on_request_complete() = 0;
 
@@ -61,7 +61,7 @@ struct FeedResult {
   // With message_complete. A response: it was 101, the rest is not HTTP/1. A request: it asked for an upgrade; feed on
   // only when the answer is another one.
   bool upgraded = false;
-  ParseError error;          // for good: feed() goes on answering it
+  ParseError error;  // for good: feed() goes on answering it
 };
 
 class RequestParser {
@@ -75,7 +75,7 @@ class RequestParser {
   void pause();
   bool is_between_messages() const;  // nothing of the next message has come: an idle connection
   bool has_partial_head() const;
-  void release();          // between messages: give the head buffer back (idle connections own nothing)
+  void release();  // between messages: give the head buffer back (idle connections own nothing)
 
  private:
   struct Impl;

@@ -24,19 +24,19 @@ bool list_has_token(std::string_view value, std::string_view token);
 struct RequestHead {
   Method method = Method::get;
   std::string_view method_text;
-  std::string_view target;     // as received
-  std::string_view path;       // target without query; an absolute-form target is already taken apart
-  std::string_view query;      // without "?"; has_query tells "" from absent
+  std::string_view target;  // as received
+  std::string_view path;    // target without query; an absolute-form target is already taken apart
+  std::string_view query;   // without "?"; has_query tells "" from absent
   bool has_query = false;
-  std::string_view authority;  // Host, or the absolute form's; as received, with port
-  int minor_version = 1;       // HTTP/1.x
+  std::string_view authority;     // Host, or the absolute form's; as received, with port
+  int minor_version = 1;          // HTTP/1.x
   std::span<const Field> fields;  // all, Host and framing included, in order
   // Framing, already checked (RFC 9112 section 6):
   bool is_chunked = false;
   std::optional<std::uint64_t> content_length;
   bool keep_alive = true;
   bool expects_continue = false;
-  std::string_view upgrade;    // the Upgrade field when Connection names it; else empty
+  std::string_view upgrade;  // the Upgrade field when Connection names it; else empty
 
   bool has_body() const { return is_chunked || content_length.value_or(0) > 0; }
   std::optional<std::string_view> find(std::string_view name) const;  // the first
@@ -50,7 +50,7 @@ struct ResponseHead {
   bool is_chunked = false;
   std::optional<std::uint64_t> content_length;
   bool keep_alive = true;
-  bool is_bodiless = false;    // 1xx, 204, 304, or the answer to HEAD
+  bool is_bodiless = false;           // 1xx, 204, 304, or the answer to HEAD
   bool ends_with_connection = false;  // neither length nor chunked: the body ends where the connection does
   std::optional<std::string_view> find(std::string_view name) const;
 };

@@ -16,14 +16,16 @@
 #include "net/address.h"
 #include "net/listen.h"
 
-namespace lotse::net { class Loop; }
+namespace lotse::net {
+class Loop;
+}
 
 namespace lotse::http {
 
 struct ServerRequest {
   std::string method;
-  std::string path;    // as received: percent-encoded, doubled slashes and all
-  std::string query;   // without "?"
+  std::string path;                                             // as received: percent-encoded, doubled slashes and all
+  std::string query;                                            // without "?"
   std::vector<std::pair<std::string, std::string>> parameters;  // decoded, in order
   Fields fields;
   std::string body;
@@ -32,7 +34,7 @@ struct ServerRequest {
 
   const std::string* field(std::string_view name) const { return find_field(fields, name); }
   std::optional<std::string_view> parameter(std::string_view name) const;  // the first
-  bool flag(std::string_view name, bool otherwise) const;  // "true"/"1"/"" and "false"/"0"
+  bool flag(std::string_view name, bool otherwise) const;                  // "true"/"1"/"" and "false"/"0"
 };
 
 struct ServerResponse {
@@ -45,8 +47,8 @@ struct ServerResponse {
 // A body without an end. The queue behind the socket is bounded: a consumer that lags beyond it is disconnected.
 class ServerStream {
  public:
-  virtual ~ServerStream() = default;                // ends the body cleanly
-  virtual bool write(std::string_view bytes) = 0;   // false: closed, or the bound was exceeded and it is closed now
+  virtual ~ServerStream() = default;               // ends the body cleanly
+  virtual bool write(std::string_view bytes) = 0;  // false: closed, or the bound was exceeded and it is closed now
   virtual std::size_t queued_bytes() const = 0;
   virtual bool is_open() const = 0;
   // `on_drained`: nothing is queued any more (produce the next chunk). `on_closed`: the peer has gone; last callback.
@@ -72,7 +74,7 @@ class Responder {
   ~Responder();
   void respond(ServerResponse response);
   std::unique_ptr<ServerStream> stream(StreamOptions options);  // chunked (h1.1) or until close (h1.0)
-  bool is_gone() const;  // the peer closed: nobody reads the answer
+  bool is_gone() const;                                         // the peer closed: nobody reads the answer
 
  private:
   std::shared_ptr<Sink> sink_;
@@ -90,7 +92,12 @@ class Router {
   void dispatch(ServerRequest& request, Responder responder) const;
 
  private:
-  struct Route { std::string method; std::vector<std::string> segments; bool takes_rest = false; Handler handler; };
+  struct Route {
+    std::string method;
+    std::vector<std::string> segments;
+    bool takes_rest = false;
+    Handler handler;
+  };
   std::vector<Route> routes_;
   Handler fallback_;
 };
@@ -103,10 +110,10 @@ class Server {
     Duration header_timeout = std::chrono::seconds(10);
     Duration idle_timeout = std::chrono::seconds(60);
     Duration body_timeout = std::chrono::seconds(60);
-    Fields common_fields;                          // on every answer
+    Fields common_fields;  // on every answer
   };
   Server(net::Loop& loop, const Router& router, Options options);
-  ~Server();  // closes listeners and connections
+  ~Server();                                                 // closes listeners and connections
   Result<net::Address> listen(const net::Address& address);  // the bound address; may be called for several
   Result<net::Address> adopt(net::UniqueFd listening_socket);
   void stop_accepting();

@@ -41,8 +41,8 @@ struct AgentRegistration {
     TaskState state = TaskState::running;
     bool operator==(const KnownTask&) const = default;
   };
-  bool has_tasks = false;          // `tasks` is complete (it is not while the first listing of Docker is under way)
-  std::vector<KnownTask> tasks;    // reconciliation: everything not terminal
+  bool has_tasks = false;        // `tasks` is complete (it is not while the first listing of Docker is under way)
+  std::vector<KnownTask> tasks;  // reconciliation: everything not terminal
   bool operator==(const AgentRegistration&) const = default;
 };
 struct AgentAnswer {
@@ -53,8 +53,8 @@ struct AgentAnswer {
 
 struct LaunchTask {
   TaskId task;
-  App app;                     // the definition to run
-  std::vector<int> host_ports; // one for each of ports_of(app); 0: that port is not published
+  App app;                                 // the definition to run
+  std::vector<int> host_ports;             // one for each of ports_of(app); 0: that port is not published
   std::map<std::string, std::string> env;  // beyond app.env, made by the scheduler: none today
   bool operator==(const LaunchTask&) const = default;
 };
@@ -78,15 +78,15 @@ struct TaskStatus {
   std::uint64_t number = 0;
   TaskId task;
   TaskState state = TaskState::starting;
-  std::string message;      // Docker's own words, or how it ended
-  std::string time;         // the agent's wall clock, timestamp
-  std::string ip_address;   // the container's
+  std::string message;     // Docker's own words, or how it ended
+  std::string time;        // the agent's wall clock, timestamp
+  std::string ip_address;  // the container's
   bool operator==(const TaskStatus&) const = default;
 };
 // Health is not numbered: last wins, sent on change and with each reconnect.
 struct TaskHealth {
   TaskId task;
-  bool is_ready = false;   // its ports accept, or it has health checks and all passed at least once (docs/decisions)
+  bool is_ready = false;      // its ports accept, or it has health checks and all passed at least once (docs/decisions)
   std::optional<bool> alive;  // all health checks alive; absent: no result yet, or no checks
   std::vector<HealthResult> results;
   std::optional<bool> readiness_passed;

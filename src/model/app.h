@@ -19,19 +19,19 @@ using Version = std::string;  // a timestamp "2015-08-26T20:23:39.463Z", unique 
 using Labels = std::map<std::string, std::string>;
 using Seconds = std::chrono::duration<double>;  // as Marathon's JSON numbers are; 0.25 s is legal for backoff
 
-struct PortMapping {               // container.portMappings[]
-  int container_port = 0;          // 0: the same as the host port
-  std::optional<int> host_port;    // 0: random; absent on a container network: not published
-  int service_port = 0;            // 0: assigned
-  std::string protocol = "tcp";    // tcp | udp | udp,tcp
-  std::string name;                // empty: none
+struct PortMapping {             // container.portMappings[]
+  int container_port = 0;        // 0: the same as the host port
+  std::optional<int> host_port;  // 0: random; absent on a container network: not published
+  int service_port = 0;          // 0: assigned
+  std::string protocol = "tcp";  // tcp | udp | udp,tcp
+  std::string name;              // empty: none
   Labels labels;
   std::vector<std::string> network_names;
   bool operator==(const PortMapping&) const = default;
 };
 
-struct PortDefinition {            // portDefinitions[]; host networking
-  int port = 0;                    // the service port; with requirePorts also the host port
+struct PortDefinition {  // portDefinitions[]; host networking
+  int port = 0;          // the service port; with requirePorts also the host port
   std::string protocol = "tcp";
   std::string name;
   Labels labels;
@@ -134,7 +134,7 @@ struct App {
   double backoff_factor = 1.15;
   std::optional<Seconds> kill_grace_period;  // absent: 3 s in practice
   UpgradeStrategy upgrade_strategy;
-  bool kill_oldest_first = false;            // killSelection OLDEST_FIRST
+  bool kill_oldest_first = false;  // killSelection OLDEST_FIRST
   UnreachableStrategy unreachable_strategy;
   std::vector<HealthCheck> health_checks;
   std::vector<ReadinessCheck> readiness_checks;
@@ -152,7 +152,7 @@ struct App {
 
 // One port of an app in the order that PORT0.. and host_ports follow, whatever network form it came from.
 struct AppPort {
-  int container_port = 0;  // 0: the same as the host port
+  int container_port = 0;        // 0: the same as the host port
   std::optional<int> host_port;  // 0: random; a number: fixed (requirePorts, or hostPort in a mapping); absent: none
   int service_port = 0;
   bool is_tcp = true, is_udp = false;

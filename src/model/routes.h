@@ -30,13 +30,13 @@ struct Endpoint {
   bool is_udp = false;      // never enters HTTP sets
   TaskId task;
   Version version;
-  std::string host;         // an IP address or a name
+  std::string host;  // an IP address or a name
   std::uint16_t host_port = 0;
   EndpointState state = EndpointState::up;
-  int weight = 100;         // relative to the app's other endpoints; 0..1000
+  int weight = 100;  // relative to the app's other endpoints; 0..1000
   std::string zone;
-  std::string agent;        // "host:port" of the agent's API, to confirm the task; empty: nobody to ask
-  Labels labels;            // the app's labels that begin with "lotse."
+  std::string agent;  // "host:port" of the agent's API, to confirm the task; empty: nobody to ask
+  Labels labels;      // the app's labels that begin with "lotse."
   bool operator==(const Endpoint&) const = default;
   bool same_identity(const Endpoint& other) const {
     return app == other.app && port == other.port && task == other.task && host == other.host &&
@@ -62,12 +62,13 @@ std::optional<Revision> parse_revision(std::string_view text);
 struct RouteUpdate {  // event `update`: turns revision `from` into `to`
   std::uint64_t term = 0;
   std::uint64_t from = 0, to = 0;
-  std::vector<Endpoint> set;  // replaces the endpoint of the same identity, or adds it
+  std::vector<Endpoint> set;   // replaces the endpoint of the same identity, or adds it
   std::vector<GoneTask> gone;  // every endpoint of the task
   bool operator==(const RouteUpdate&) const = default;
 };
 
-// Event `snapshot`: chunks 0..n-1 of one revision, each at most 256 KiB; to be applied as a difference once `last` came.
+// Event `snapshot`: chunks 0..n-1 of one revision, each at most 256 KiB; to be applied as a difference once `last`
+// came.
 struct SnapshotChunk {
   std::uint64_t term = 0;
   std::uint64_t revision = 0;
@@ -79,7 +80,8 @@ struct SnapshotChunk {
 inline constexpr std::size_t kSnapshotChunkBytesMax = 256 * 1024;
 
 // JSON on one line. {"term":7,"from":1,"to":2,"set":[{"app","port","portName","default","udp","task","version","host",
-// "hostPort","state","weight","zone","agent","labels"}],"gone":[{"task","why"}]}; members at their default are left out.
+// "hostPort","state","weight","zone","agent","labels"}],"gone":[{"task","why"}]}; members at their default are left
+// out.
 std::string serialize(const RouteUpdate& update);
 std::string serialize(const SnapshotChunk& chunk);
 std::string serialize(const Endpoint& endpoint);
@@ -89,10 +91,10 @@ Result<Endpoint, Problem> parse_endpoint(std::string_view json);
 
 // PUT /v1/proxies/{id}: the lease and the acknowledgements. Stateless: each report says all there is to say.
 struct ProxyReport {
-  std::string boot;            // a uuid, new at each process start: leases are per boot, so a takeover counts both
-  std::uint64_t term = 0;      // the highest seen; a scheduler with a lower one is refused
-  Revision applied;            // on all workers
-  std::vector<TaskId> pending; // applied, but this proxy's own health check has not passed yet: not usable
+  std::string boot;             // a uuid, new at each process start: leases are per boot, so a takeover counts both
+  std::uint64_t term = 0;       // the highest seen; a scheduler with a lower one is refused
+  Revision applied;             // on all workers
+  std::vector<TaskId> pending;  // applied, but this proxy's own health check has not passed yet: not usable
   struct Draining {
     TaskId task;
     std::uint64_t in_flight = 0;  // picked, queued or on a connection, over all workers and all its endpoints

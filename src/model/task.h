@@ -18,8 +18,8 @@ using AgentId = std::string;
 
 // What the agent observed. Terminal: from `finished` on.
 enum class TaskState : std::uint8_t {
-  staging,      // launch accepted by the scheduler, not yet confirmed by the agent
-  starting,     // the agent is pulling, creating, starting
+  staging,   // launch accepted by the scheduler, not yet confirmed by the agent
+  starting,  // the agent is pulling, creating, starting
   running,
   killing,      // the agent was asked to stop it
   unreachable,  // its agent is lost; may come back

@@ -23,14 +23,15 @@ class Proxy {
   Proxy(net::Loop& main_loop, TaskConfirmer& confirmer);
   ~Proxy();  // after stop(): joins the workers
 
-  // First call: binds listeners and starts workers. Later calls are reloads: unchanged listeners keep their sockets, new
-  // ones bind first (one failure refuses the whole reload and changes nothing), removed ones drain.
+  // First call: binds listeners and starts workers. Later calls are reloads: unchanged listeners keep their sockets,
+  // new ones bind first (one failure refuses the whole reload and changes nothing), removed ones drain.
   Result<Unit, Problem> apply_config(std::shared_ptr<const Config> config);
 
   // `on_applied` comes on the main thread once every worker has it. Changes are applied in order.
   void apply_endpoints(EndpointChange change, std::function<void()> on_applied);
 
-  // Requests of a task that are picked, queued or on a connection (tunnels too), over all workers and all its endpoints.
+  // Requests of a task that are picked, queued or on a connection (tunnels too), over all workers and all its
+  // endpoints.
   std::uint64_t in_flight(const model::TaskId& task) const;
   void set_on_drained(std::function<void(const model::TaskId&)> on_drained);  // a draining task's count came to 0
   std::vector<model::TaskId> pending_tasks() const;  // applied, own health check configured and not yet passed
@@ -45,11 +46,11 @@ class Proxy {
   void drain(Duration deadline, std::function<void()> on_done);
 
   std::vector<net::Address> listen_addresses() const;  // bound ones (port 0 resolved), in config order
-  bool is_ready() const;  // config applied on all workers
+  bool is_ready() const;                               // config applied on all workers
   void write_metrics(std::string& prometheus_text) const;
-  std::string explain(std::string_view url) const;       // JSON: which rule, why, who would get it
-  std::string routes_json() const;                       // JSON of the table in use with state and counts per endpoint
-  double requests_per_second() const;                    // over the last 10 s or so, for the load report
+  std::string explain(std::string_view url) const;  // JSON: which rule, why, who would get it
+  std::string routes_json() const;                  // JSON of the table in use with state and counts per endpoint
+  double requests_per_second() const;               // over the last 10 s or so, for the load report
 
  private:
   struct Impl;
