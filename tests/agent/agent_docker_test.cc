@@ -70,14 +70,17 @@ TEST_F(AgentWithDocker, TellsExitCodesAndKeepsTheLastWords) {
   EXPECT_NE(log.find("said\n"), std::string::npos);  // standard error as well
 }
 
-TEST_F(AgentWithDocker, TellsThatMemoryRanOut) {
+TEST_F(AgentWithDocker, TellsHowATaskEndedThatMemoryRanOutFor) {
   start_and_connect();
   auto launch = task({"eat"});
   launch.app.mem_mib = 8;
   launch.app.container->parameters.push_back({"memory-swap", "8m"});
   scheduler.launch(launch);
   ASSERT_TRUE(run_until(loop, [&] { return scheduler.has(launch.task, TaskState::failed); }));
-  EXPECT_EQ(scheduler.last(launch.task)->message, "exit code 137 (SIGKILL, out of memory)");
+  // Whether Docker itself hears of the kernel's reason depends on how its cgroups are mounted: the words for both cases
+  // are in docker_answers_test.cc and next_step_test.cc.
+  const std::string message = scheduler.last(launch.task)->message;
+  EXPECT_TRUE(message == "exit code 137 (SIGKILL, out of memory)" || message == "exit code 137 (SIGKILL)") << message;
 }
 
 TEST_F(AgentWithDocker, RunsACmdThroughTheShellWhateverTheEntrypoint) {
