@@ -52,11 +52,6 @@ class Stream {
   virtual Address local() const = 0;
 };
 
-struct ConnectOptions {
-  // 0: no bound of ours; the owner has its own timer.
-  Address bind;  // empty: the kernel picks
-};
-
 // TCP (TCP_NODELAY set) or unix socket, by the address. Never fails at once: errors come through on_error, from the
 // loop. on_connected comes before anything else. Destroying the stream cancels.
 std::unique_ptr<Stream> connect(Loop& loop, const Address& address, StreamListener& listener);

@@ -27,7 +27,6 @@ struct alignas(64) EndpointState {
   model::EndpointState state = model::EndpointState::up;
   bool is_removed = false;
   Instant suspect_until{};  // after a failed connection: only when nothing better is there
-  double latency_ewma = 0;  // seconds to the response head; for peak EWMA balancing
   // Freshness (P2), see freshness.h.
   Instant confirmed_until{};
   bool is_confirming = false;
