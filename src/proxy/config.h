@@ -105,6 +105,7 @@ struct TimeoutsConfig {                                 // timeouts; what happen
   Duration first_byte = std::chrono::seconds(30);       // request sent to response head: 504
   Duration upstream_idle = std::chrono::seconds(30);    // a pooled connection: close
   Duration queue = std::chrono::seconds(5);             // waiting for a connection or an endpoint: 503
+  Duration linger = std::chrono::seconds(30);           // after a last answer: what still comes is read, then close
   Duration drain = std::chrono::seconds(60);            // graceful stop, removed listeners: close what is left
 };
 

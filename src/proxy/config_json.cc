@@ -63,6 +63,7 @@ Json to_json(const TimeoutsConfig& timeouts) {
           {"first_byte", format_duration(timeouts.first_byte)},
           {"upstream_idle", format_duration(timeouts.upstream_idle)},
           {"queue", format_duration(timeouts.queue)},
+          {"linger", format_duration(timeouts.linger)},
           {"drain", format_duration(timeouts.drain)}};
 }
 

@@ -289,6 +289,7 @@ constexpr Key<TimeoutsConfig> kTimeoutKeys[] = {
     {"first_byte", duration_field<&TimeoutsConfig::first_byte>},
     {"upstream_idle", duration_field<&TimeoutsConfig::upstream_idle>},
     {"queue", duration_field<&TimeoutsConfig::queue>},
+    {"linger", duration_field<&TimeoutsConfig::linger>},
     {"drain", duration_field<&TimeoutsConfig::drain>},
 };
 

@@ -12,10 +12,9 @@ namespace {
 using std::chrono::seconds;
 
 constexpr Duration kBuffersKept = seconds(5);  // idle for longer: the parser's buffer goes back
-constexpr Duration kLingerTime = seconds(2);   // for the client to read our last words and close
+constexpr Duration kLingerGap = seconds(2);    // for the client to read our last words and close, or to send more
 constexpr Duration kLingerTimeAtStop = std::chrono::milliseconds(500);
-constexpr Duration kDrainGrace = seconds(1);             // for a request that crosses our decision to close
-constexpr std::size_t kDiscardedBytesMax = 1024 * 1024;  // of a body nobody wants, before the connection is cut
+constexpr Duration kDrainGrace = seconds(1);  // for a request that crosses our decision to close
 
 }  // namespace
 
@@ -52,14 +51,14 @@ void DownstreamConnection::on_bytes(std::span<const char> bytes) {
   if (mode_ == Mode::tunnel) {
     exchange_->on_tunnel_from_downstream(text);
   } else if (mode_ == Mode::lingering) {
-    discarded_bytes_ += bytes.size();
-    if (discarded_bytes_ > kDiscardedBytesMax) close();
+    if (stream_->queued_bytes() == 0) watch_lingering();
     return;
   } else if (waits_for_drain_ || (exchange_ != nullptr && request_is_whole_)) {
     return stash(text);
   } else {
     std::size_t used = consume(text);
     if (mode_ == Mode::http && used < text.size()) stash(text.substr(used));
+    if (mode_ == Mode::http && exchange_ == nullptr && std::exchange(rest_was_discarded_, false)) next_request();
   }
   if (exchange_ == nullptr || mode_ == Mode::closed) return;
   worker_.outbox().flush();
@@ -76,7 +75,10 @@ std::size_t DownstreamConnection::consume(std::string_view bytes) {
       on_parse_error(fed.error);
       return used;
     }
+    if (rest_was_discarded_) return used;
+    if (discarded_bytes_ > worker_.config().limits.buffer_bytes_max) return linger(), used;
   }
+  if (is_discarding()) deadline_.set(worker_.config().timeouts.stream_idle);
   if (exchange_ == nullptr && !head_deadline_set_ && parser_.has_partial_head()) {
     head_deadline_set_ = true;
     deadline_.set(worker_.config().timeouts.header);
@@ -95,7 +97,8 @@ void DownstreamConnection::on_request_head(const http::RequestHead& head) {
   head_ = &head_copy_;
   head_deadline_set_ = false;
   request_is_whole_ = false;
-  is_chunked_ = is_bodiless_ = was_aborted_ = ends_with_connection_ = false;
+  is_chunked_ = is_bodiless_ = was_aborted_ = ends_with_connection_ = has_sent_continue_ = false;
+  body_bytes_read_ = 0;
   closes_ = !head.keep_alive;
   deadline_.clear();
   exchange_ = worker_.new_exchange();
@@ -103,12 +106,16 @@ void DownstreamConnection::on_request_head(const http::RequestHead& head) {
 }
 
 void DownstreamConnection::on_request_body(std::span<const char> bytes) {
-  exchange_->on_request_body({bytes.data(), bytes.size()});
+  body_bytes_read_ += bytes.size();
+  if (exchange_ != nullptr) return exchange_->on_request_body({bytes.data(), bytes.size()});
+  discarded_bytes_ += bytes.size();
 }
 
 void DownstreamConnection::on_request_complete() {
   request_is_whole_ = true;
-  exchange_->on_request_end();
+  if (exchange_ != nullptr) return exchange_->on_request_end();
+  rest_was_discarded_ = true;
+  discarded_bytes_ = 0;
 }
 
 void DownstreamConnection::resume_request() {
@@ -119,6 +126,7 @@ void DownstreamConnection::on_parse_error(const http::ParseError& error) {
   worker_.counters().bad_requests.add();
   closes_ = true;
   if (exchange_ != nullptr) return exchange_->on_request_broken(error.status, error.reason);
+  if (is_discarding()) return linger();  // this request has had its answer
   worker_.count_unrouted(error.status);
   std::string_view reason(error.reason);
   ResponseOut out{.status = error.status, .content_length = reason.size() + 1};
@@ -134,12 +142,17 @@ void DownstreamConnection::on_parse_error(const http::ParseError& error) {
   linger();
 }
 
+// Half-closed: a client that has sent its whole request may say so and still wait for the answer, or for the rest of
+// it. One that stops in the middle of a request gets the rest of an answer that has begun.
 void DownstreamConnection::on_end() {
   Turn turn(worker_);
   client_has_ended_ = true;
   if (mode_ == Mode::tunnel) return exchange_->on_tunnel_end_from_downstream();
-  // Half-closed: a client that has sent its whole request may say so and still wait for the answer.
-  if (mode_ == Mode::http && (exchange_ != nullptr || waits_for_drain_) && request_is_whole_) return;
+  if (mode_ == Mode::http) {
+    if (exchange_ != nullptr && (request_is_whole_ || exchange_->is_answering())) return;
+    if (exchange_ == nullptr && waits_for_drain_) return;
+    if (exchange_ == nullptr) return linger();
+  }
   if (mode_ == Mode::lingering && stream_->queued_bytes() > 0) return;
   close();
 }
@@ -151,18 +164,17 @@ void DownstreamConnection::on_error(Error) {
 
 void DownstreamConnection::on_drained() {
   Turn turn(worker_);
-  if (mode_ == Mode::lingering) {
-    if (client_has_ended_) close();
-    return;
-  }
+  if (mode_ == Mode::lingering) return client_has_ended_ ? close() : watch_lingering();
   if (exchange_ != nullptr) return exchange_->on_downstream_drained();
-  if (std::exchange(waits_for_drain_, false)) next_request();
+  if (std::exchange(waits_for_drain_, false)) return next_request();
+  idle_since_ = worker_.loop().now();  // it has read what it asked for only now
 }
 
 // Writing ---------------------------------------------------------------------------------------------------------
 
 void DownstreamConnection::send_informational(const ResponseOut& head) {
   if (head_->minor_version == 0) return;  // it would take it for the answer (RFC 9110 section 15.2)
+  has_sent_continue_ = has_sent_continue_ || head.status == 100;
   worker_.outbox().to(*stream_);
   write_response_head(worker_.outbox(), head, {});
 }
@@ -174,9 +186,8 @@ void DownstreamConnection::send_head(const ResponseOut& head) {
     ends_with_connection_ = head_->minor_version == 0;
     framing.is_chunked = is_chunked_ = !ends_with_connection_;
   }
-  // A response before the end of the request: the rest of it is not worth waiting for.
-  const bool is_early = head_->has_body() && !request_is_whole_;
-  closes_ = closes_ || head.closes || is_early || ends_with_connection_ || is_draining();
+  closes_ = closes_ || head.closes || ends_with_connection_ || is_draining() ||
+            (!request_is_whole_ && head_->has_body() && !may_discard_rest());
   if (closes_) {
     framing.connection = ConnectionSays::close;
   } else if (head_->minor_version == 0) {
@@ -184,6 +195,15 @@ void DownstreamConnection::send_head(const ResponseOut& head) {
   }
   worker_.outbox().to(*stream_);
   write_response_head(worker_.outbox(), head, framing);
+}
+
+// An answer before the end of the request: is the rest of the body short enough to be read and thrown away, for the
+// sake of the connection? What is announced in chunks may be; reading it has the same bound. A client that still waits
+// for a 100 may leave the body out or not (RFC 9110 section 10.1.1), so nothing can follow.
+bool DownstreamConnection::may_discard_rest() const {
+  if (head_->expects_continue && !has_sent_continue_ && body_bytes_read_ == 0) return false;
+  return !head_->content_length ||
+         *head_->content_length - body_bytes_read_ <= worker_.config().limits.buffer_bytes_max;
 }
 
 void DownstreamConnection::send_body(std::string_view bytes) {
@@ -245,8 +265,17 @@ void DownstreamConnection::after_exchange() {
     stream_->reset();
     return close();
   }
-  if (closes_ || mode_ == Mode::tunnel || !request_is_whole_) return linger();
+  if (closes_ || mode_ == Mode::tunnel) return linger();
+  if (!request_is_whole_) return discard_rest();
   next_request();
+}
+
+// The answer has gone, the body of its request has not come to its end: the next request begins behind it.
+void DownstreamConnection::discard_rest() {
+  if (client_has_ended_) return linger();
+  discarded_bytes_ = 0;
+  deadline_.set(worker_.config().timeouts.stream_idle);
+  stream_->start_reading();
 }
 
 void DownstreamConnection::next_request() {
@@ -275,6 +304,7 @@ void DownstreamConnection::next_request() {
   stream_->start_reading();
   if (head_deadline_set_) return;
   idle_since_ = worker_.loop().now();
+  stalled_bytes_ = kNotLookedAt;
   deadline_.set(is_draining() ? kDrainGrace : std::min(kBuffersKept, worker_.config().timeouts.downstream_idle));
 }
 
@@ -284,7 +314,8 @@ void DownstreamConnection::drain() {
 }
 
 // The last bytes are on their way: FIN, and then what the client still sends is thrown away until it closes. Closing at
-// once would make the kernel answer those bytes with a reset, which can destroy our answer before it was read.
+// once would make the kernel answer those bytes with a reset, which can destroy our answer before it was read: many
+// clients read only when they have sent everything.
 void DownstreamConnection::linger() {
   mode_ = Mode::lingering;
   pending_ = {};
@@ -293,10 +324,18 @@ void DownstreamConnection::linger() {
   stream_->shutdown();
   const bool is_queued = stream_->queued_bytes() > 0;
   if (client_has_ended_ && !is_queued) return close();
-  if (is_queued) stalled_bytes_ = stream_->undelivered_bytes();
   stream_->start_reading();
-  Duration linger_time = worker_.is_draining() ? kLingerTimeAtStop : kLingerTime;
-  deadline_.set(is_queued ? worker_.config().timeouts.stream_idle : linger_time);
+  linger_until_ = worker_.loop().now() + (worker_.is_draining() ? kLingerTimeAtStop : worker_.config().timeouts.linger);
+  if (!is_queued) return watch_lingering();
+  stalled_bytes_ = stream_->undelivered_bytes();
+  deadline_.set(worker_.config().timeouts.stream_idle);
+}
+
+void DownstreamConnection::watch_lingering() {
+  Duration left = linger_until_ - worker_.loop().now();
+  if (left > Duration::zero()) return deadline_.set(std::min(left, kLingerGap));
+  worker_.counters().linger_timeouts.add();
+  close();
 }
 
 void DownstreamConnection::close() {
@@ -313,26 +352,38 @@ void DownstreamConnection::close() {
 
 void DownstreamConnection::on_deadline() {
   if (mode_ == Mode::closed || exchange_ != nullptr) return;
-  if (mode_ == Mode::lingering || waits_for_drain_) {
-    const std::size_t left = stream_->queued_bytes() > 0 ? stream_->undelivered_bytes() : 0;
-    if (left > 0 && left < stalled_bytes_) {  // slow, but it reads
-      stalled_bytes_ = left;
-      return deadline_.set(worker_.config().timeouts.stream_idle);
-    }
-    if (waits_for_drain_) worker_.counters().stream_timeouts.add();
+  if (is_delivering()) return deadline_.set(worker_.config().timeouts.stream_idle);
+  if (mode_ == Mode::lingering) {
+    if (worker_.loop().now() >= linger_until_) worker_.counters().linger_timeouts.add();
+    return close();
+  }
+  if (waits_for_drain_) {
+    worker_.counters().stream_timeouts.add();
     return close();
   }
   if (head_deadline_set_) {
     worker_.counters().header_timeouts.add();
     return on_parse_error({.status = 408, .reason = "the request head did not come in time"});
   }
+  if (is_discarding()) {
+    worker_.counters().stream_timeouts.add();
+    return linger();
+  }
   on_idle_deadline();
 }
 
+// Slow, but it reads what we have for it.
+bool DownstreamConnection::is_delivering() {
+  if (stream_->queued_bytes() == 0 || head_deadline_set_ || is_discarding()) return false;
+  const std::size_t left = stream_->undelivered_bytes();
+  return left < std::exchange(stalled_bytes_, left);
+}
+
 void DownstreamConnection::on_idle_deadline() {
+  const bool is_stuck = stream_->queued_bytes() > 0;
   Duration idle = worker_.loop().now() - idle_since_, idle_max = worker_.config().timeouts.downstream_idle;
-  if (idle >= idle_max || is_draining()) {
-    worker_.counters().idle_timeouts.add();
+  if (is_stuck || idle >= idle_max || is_draining()) {
+    (is_stuck ? worker_.counters().stream_timeouts : worker_.counters().idle_timeouts).add();
     return close();
   }
   parser_.release();

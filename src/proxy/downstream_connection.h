@@ -1,7 +1,7 @@
 // One HTTP/1.1 connection of a client: reads requests one after the other (pipelined ones wait their turn), gives each
 // an Exchange and writes what that answers. Knows the wire format and its own timeouts; nothing of routes or endpoints.
-// Owned by the Worker; one loop thread. Modes: http (idle, reading a head, or with an exchange) -> tunnel or lingering
-// -> closed.
+// Owned by the Worker; one loop thread. Modes: http (idle, reading a head, with an exchange, or throwing away the rest
+// of a body whose answer has gone) -> tunnel or lingering -> closed.
 #pragma once
 
 #include <cstdint>
@@ -69,11 +69,18 @@ class DownstreamConnection final : public net::StreamListener,
   std::size_t consume(std::string_view bytes);  // how much; the rest is the next request's
   void stash(std::string_view bytes);
   void next_request();
+  bool may_discard_rest() const;
+  void discard_rest();
+  bool is_discarding() const { return mode_ == Mode::http && exchange_ == nullptr && !request_is_whole_; }
   void on_parse_error(const http::ParseError& error);
   void linger();
+  void watch_lingering();
   void on_deadline();
+  bool is_delivering();
   void on_idle_deadline();
   bool is_draining() const;
+
+  static constexpr std::size_t kNotLookedAt = static_cast<std::size_t>(-1);
 
   Worker& worker_;
   std::shared_ptr<WorkerListener> listener_;
@@ -93,10 +100,14 @@ class DownstreamConnection final : public net::StreamListener,
   bool ends_with_connection_ = false;
   bool head_deadline_set_ = false;
   bool waits_for_drain_ = false;  // the client reads slower than it asks
-  std::string pending_;           // pipelined bytes, from pending_offset_ on
+  bool has_sent_continue_ = false;
+  bool rest_was_discarded_ = false;  // of a body whose answer had gone: the next request may begin
+  std::string pending_;              // pipelined bytes, from pending_offset_ on
   std::size_t pending_offset_ = 0;
-  std::size_t discarded_bytes_ = 0, stalled_bytes_ = 0;
-  Instant idle_since_{};
+  std::uint64_t body_bytes_read_ = 0;  // of this request
+  std::size_t discarded_bytes_ = 0;    // of the body whose answer has gone
+  std::size_t stalled_bytes_ = kNotLookedAt;
+  Instant idle_since_{}, linger_until_{};
   Deadline deadline_;
 };
 

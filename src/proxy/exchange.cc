@@ -338,7 +338,7 @@ void Exchange::answer(int status, std::string_view text, bool try_later) {
                   .fields = response_fields_,
                   .is_bodiless = head_->method == http::Method::head,
                   .content_length = error_.size() + 1,
-                  .closes = status == 400};
+                  .closes = status == 400 || status == 408};
   downstream_->send_head(out);
   if (!out.is_bodiless) {
     downstream_->send_body(error_);

@@ -63,6 +63,7 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
 
   bool is_over() const { return phase_ == Phase::over; }
   bool is_tunnel() const { return phase_ == Phase::tunnel; }
+  bool is_answering() const { return phase_ == Phase::responding; }  // the head of the answer has gone
 
   // From the worker.
   bool on_capacity();      // a connection may be free now; true: it no longer waits

@@ -82,6 +82,8 @@ constexpr CounterMetric kCounters[] = {
     {"lotse_header_timeouts_total", "Request heads that did not come in time.", &WorkerCounters::header_timeouts},
     {"lotse_idle_timeouts_total", "Idle connections of clients that were closed.", &WorkerCounters::idle_timeouts},
     {"lotse_stream_timeouts_total", "Exchanges in which one side stood still.", &WorkerCounters::stream_timeouts},
+    {"lotse_linger_timeouts_total", "Clients that sent on after their last answer until they were cut off.",
+     &WorkerCounters::linger_timeouts},
     {"lotse_queue_timeouts_total", "Requests that waited for a connection in vain.", &WorkerCounters::queue_timeouts},
     {"lotse_queue_refusals_total", "Requests refused because their app's queue was full.",
      &WorkerCounters::queue_refusals},

@@ -18,8 +18,9 @@ struct alignas(64) WorkerCounters {
   Counter retries, replays;         // on another endpoint; on a fresh connection after a dead pooled one
   Counter tunnels;
   Counter header_timeouts, idle_timeouts, stream_timeouts, queue_timeouts;
-  Counter queue_refusals;  // the app's queue was full
-  Counter accept_pauses;   // at the bound of downstream connections
+  Counter linger_timeouts;  // clients that went on sending what nobody wants
+  Counter queue_refusals;   // the app's queue was full
+  Counter accept_pauses;    // at the bound of downstream connections
   Counter upstream_open;
 };
 

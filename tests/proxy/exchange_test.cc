@@ -294,7 +294,7 @@ TEST_F(ExchangeTest, RefusesA101BeforeTheRequestIsWhole) {
   };
   client->send(
       "POST /app HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\nTransfer-Encoding: chunked\r\n\r\n");
-  ASSERT_TRUE(run_until([&] { return client->has_ended; }));
+  ASSERT_TRUE(run_until([&] { return Harness::is_response_whole(client->received); }));
   EXPECT_TRUE(client->received.starts_with("HTTP/1.1 502 ")) << client->received;
   EXPECT_TRUE(run_until([&] { return upstream().is_over(); }));
 }
