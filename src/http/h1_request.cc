@@ -80,6 +80,7 @@ struct RequestParser::Impl final : MessageReader {
     head.expects_continue = facts.expects_continue;
     head.upgrade = facts.upgrade;
     CheckedHead checked{.is_chunked = facts.is_chunked, .upgrades = !head.upgrade.empty()};
+    checked.is_plain = !facts.is_chunked && facts.upgrades == 0 && head.method != Method::other;
     checked.length = facts.content_length.value_or(0);
     if (facts.is_chunked) {
       checked.body = Body::chunked;

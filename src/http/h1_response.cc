@@ -31,6 +31,7 @@ struct ResponseParser::Impl final : MessageReader {
     head.keep_alive =
         !facts.says_close && !head.ends_with_connection && (head.minor_version == 1 || facts.says_keep_alive);
     CheckedHead checked{.is_chunked = facts.is_chunked, .upgrades = is_upgrade};
+    checked.is_plain = !facts.is_chunked && facts.upgrades == 0;
     checked.length = facts.content_length.value_or(0);
     if (is_interim && !is_upgrade) {
       checked.body = Body::interim;

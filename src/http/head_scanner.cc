@@ -81,20 +81,61 @@ ParseError HeadScanner::begin_line(char first) {
   return {};
 }
 
+namespace {
+
+// The control characters but HTAB among 16 bytes, a bit each.
+unsigned controls_in(const char* place) {
+#if defined(__SSE2__)
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(place));
+  const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);  // unsigned <= 0x1f
+  const __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+  const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, low), del)));
+#else
+  unsigned mask = 0;
+  for (unsigned i = 0; i < 16; ++i) mask |= static_cast<unsigned>(is_control(place[i])) << i;
+  return mask;
+#endif
+}
+
+}  // namespace
+
+std::size_t index_head(std::span<const char> bytes, std::vector<std::uint32_t>& line_ends) {
+  line_ends.clear();
+  const char* const begin = bytes.data();
+  const std::size_t size = bytes.size();
+  if (size == 0 || *begin == ' ' || *begin == '\t') return 0;
+  std::size_t line_start = 0;
+  unsigned line_feed = 0;  // 1: the first byte of the next block is the LF of a pair already seen
+  for (std::size_t at = 0; at < size; at += 16) {
+    char tail[16];
+    const char* block = begin + at;
+    if (size - at < sizeof tail) {
+      std::fill(std::copy(block, begin + size, tail), std::end(tail), 'x');
+      block = tail;
+    }
+    unsigned mask = controls_in(block) & ~line_feed;
+    line_feed = 0;
+    while (mask != 0) {
+      const auto bit = static_cast<unsigned>(__builtin_ctz(mask));
+      const std::size_t place = at + bit;
+      if (begin[place] != '\r' || place + 1 == size || begin[place + 1] != '\n') return 0;
+      if (place == line_start) return line_ends.empty() ? 0 : place + 2;
+      line_ends.push_back(static_cast<std::uint32_t>(place));
+      line_start = place + 2;
+      if (line_start < size && (begin[line_start] == ' ' || begin[line_start] == '\t')) return 0;
+      if (bit == 15) line_feed = 1;
+      mask &= ~(3U << bit);
+    }
+  }
+  return 0;
+}
+
 const char* find_control(const char* begin, const char* end) {
   const char* place = begin;
-#if defined(__SSE2__)
-  const __m128i last_control = _mm_set1_epi8(0x1f);
-  const __m128i tab = _mm_set1_epi8('\t');
-  const __m128i del = _mm_set1_epi8(0x7f);
   for (; end - place >= 16; place += 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(place));
-    const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);  // unsigned <= 0x1f
-    const __m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), low), _mm_cmpeq_epi8(bytes, del));
-    const int mask = _mm_movemask_epi8(bad);
-    if (mask != 0) return place + __builtin_ctz(static_cast<unsigned>(mask));
+    if (const unsigned mask = controls_in(place); mask != 0) return place + __builtin_ctz(mask);
   }
-#endif
   while (place != end && !is_control(*place)) ++place;
   return place;
 }

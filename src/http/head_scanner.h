@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <vector>
 
 #include "http/h1_parser.h"
 
@@ -39,6 +41,11 @@ class HeadScanner {
   bool in_start_line_ = false;
   bool line_is_empty_ = true;
 };
+
+// Looks for a whole head in front of `bytes` with nothing in it that HeadScanner would refuse but for its bounds, in
+// one pass of 16 bytes a step. Its size with the empty line, and in `line_ends` where each line's CR is, without the
+// empty one. 0: there is no whole head, or it has something that HeadScanner will find words for.
+std::size_t index_head(std::span<const char> bytes, std::vector<std::uint32_t>& line_ends);
 
 // The first control character but HTAB in [begin, end), or end.
 const char* find_control(const char* begin, const char* end);

@@ -7,10 +7,14 @@
 #include <span>
 #include <string_view>
 
+#include "http/field_id.h"
+
 namespace lotse::http {
 
 struct Field {
   std::string_view name, value;  // value without surrounding white space
+  FieldId read_id = FieldId::unread;
+  FieldId id() const { return read_id != FieldId::unread ? read_id : field_id_of(name); }
 };
 
 enum class Method : std::uint8_t { get, head, post, put, del, patch, options, connect, trace, other };

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "http/field_line.h"
 #include "http/text.h"
 
 namespace lotse::http {
@@ -27,6 +28,19 @@ std::optional<std::uint64_t> parse_length(std::string_view text) {
     value = value * 10 + digit;
   }
   return value;
+}
+
+// Splits "Name: value\r\n..." (whole lines, which the scanner has seen).
+ParseError split_fields(std::string_view lines, std::vector<Field>& fields) {
+  const char* const end = lines.data() + lines.size();
+  while (!lines.empty()) {
+    const std::size_t line_end = lines.find('\r');
+    Field field;
+    if (ParseError error = read_field_line(lines.substr(0, line_end), end, field)) return error;
+    fields.push_back(field);
+    lines.remove_prefix(line_end + 2);
+  }
+  return {};
 }
 
 }  // namespace
@@ -123,6 +137,10 @@ std::size_t MessageReader::feed_start(std::span<const char> bytes, FeedResult& r
 }
 
 std::size_t MessageReader::feed_head(std::span<const char> bytes, FeedResult& result) {
+  line_ends_.reserve(kFirstFields + 1);
+  if (head_.is_empty()) {
+    if (const std::size_t taken = feed_whole_head(bytes, result); taken > 0) return taken;
+  }
   const HeadScanner::Step step = scanner_.scan(bytes);
   if (step.error) {
     fail(result, step.error);
@@ -130,30 +148,49 @@ std::size_t MessageReader::feed_head(std::span<const char> bytes, FeedResult& re
   }
   head_.append(bytes.first(step.consumed), limits_.head_bytes_max);
   if (!step.complete) return step.consumed;
-
   const std::string_view head = head_.text();
-  const std::size_t line_end = head.find('\r');
-  if (line_end == 0) {
+  if (index_head({head.data(), head.size()}, line_ends_) != head.size()) {
     fail(result, {400, "no start line"});
     return step.consumed;
   }
-  fields_.clear();
-  fields_.reserve(kFirstFields);
-  if (ParseError error = split_fields(head.substr(line_end + 2, head.size() - line_end - 4), fields_)) {
-    fail(result, error);
-    return step.consumed;
-  }
-  const CheckedHead checked = check_head(head.substr(0, line_end));
-  if (checked.error) {
-    fail(result, checked.error);
-    return step.consumed;
-  }
-  if (ParseError error = confirm_head(head, checked)) {
-    fail(result, error);
-    return step.consumed;
+  take_head(result);
+  return step.consumed;
+}
+
+// Most heads come in one piece and have nothing in them that wants an explanation. 0: this one is not like that.
+std::size_t MessageReader::feed_whole_head(std::span<const char> bytes, FeedResult& result) {
+  const std::size_t head_bytes = index_head(bytes.first(std::min(bytes.size(), limits_.head_bytes_max)), line_ends_);
+  if (head_bytes == 0 || line_ends_.size() - 1 > limits_.fields_max) return 0;
+  if (type_ == HTTP_REQUEST && line_ends_.front() > limits_.request_line_bytes_max) return 0;
+  head_.append(bytes.first(head_bytes), limits_.head_bytes_max);
+  take_head(result);
+  return head_bytes;
+}
+
+void MessageReader::take_head(FeedResult& result) {
+  const std::string_view head = head_.text();
+  if (ParseError error = read_fields(head)) return fail(result, error);
+  const CheckedHead checked = check_head(head.substr(0, line_ends_.front()));
+  if (checked.error) return fail(result, checked.error);
+  if (!checked.is_plain) {
+    if (ParseError error = confirm_head(head, checked)) return fail(result, error);
   }
   begin_body(checked, result);
-  return step.consumed;
+}
+
+ParseError MessageReader::read_fields(std::string_view head) {
+  fields_.clear();
+  fields_.reserve(kFirstFields);
+  const char* const readable_end = head.data() + head.size();
+  std::size_t start = line_ends_.front() + 2;
+  for (std::size_t i = 1; i < line_ends_.size(); ++i) {
+    Field field;
+    if (ParseError error = read_field_line(head.substr(start, line_ends_[i] - start), readable_end, field))
+      return error;
+    fields_.push_back(field);
+    start = line_ends_[i] + 2;
+  }
+  return {};
 }
 
 ParseError MessageReader::confirm_head(std::string_view head, const CheckedHead& checked) {
@@ -322,6 +359,7 @@ void MessageReader::release() {
   if (!is_between_messages()) return;
   head_.release();
   trailer_bytes_.release();
+  line_ends_ = std::vector<std::uint32_t>();
   fields_ = std::vector<Field>();  // `= {}` would keep the capacity
   trailers_ = std::vector<Field>();
 }
@@ -344,57 +382,31 @@ void MessageReader::Buffer::release() {
   size_ = capacity_ = 0;
 }
 
-ParseError split_fields(std::string_view lines, std::vector<Field>& fields) {
-  const char* place = lines.data();
-  const char* const end = place + lines.size();
-  while (place != end) {
-    const auto* line_end = static_cast<const char*>(std::memchr(place, '\r', static_cast<std::size_t>(end - place)));
-    CHECK(line_end != nullptr);  // the scanner let only whole lines through
-    const char* const name = place;
-    while (is_token_character(*place)) ++place;  // stops at the CR at the latest
-    if (place == name) return {400, "field without a name"};
-    if (*place != ':') return {400, "bad character in a field name"};
-    const std::string_view value = trim({place + 1, static_cast<std::size_t>(line_end - place - 1)});
-    fields.push_back({{name, static_cast<std::size_t>(place - name)}, value});
-    place = line_end + 2;
-  }
-  return {};
-}
-
 ParseError MessageReader::read_facts(int minor_version, FieldFacts& facts) const {
   for (const Field& field : fields_) {
-    const std::string_view name = field.name;
-    const auto is = [&](std::string_view known) { return equals_ignoring_case(name, known); };
-    switch (name.size()) {
-      case 4:
-        if (!is("host")) break;
+    switch (field.read_id) {
+      case FieldId::host:
         facts.host = field.value;
         ++facts.hosts;
         break;
-      case 6:
-        if (is("expect") && minor_version == 1 && equals_ignoring_case(field.value, "100-continue")) {
-          facts.expects_continue = true;
-        }
+      case FieldId::expect:
+        facts.expects_continue |= minor_version == 1 && equals_ignoring_case(field.value, "100-continue");
         break;
-      case 7:
-        if (!is("upgrade")) break;
+      case FieldId::upgrade:
         facts.upgrade = field.value;
         ++facts.upgrades;
         break;
-      case 10:
-        if (!is("connection")) break;
+      case FieldId::connection:
         facts.says_close |= list_has_token(field.value, "close");
         facts.says_keep_alive |= list_has_token(field.value, "keep-alive");
         facts.names_upgrade |= list_has_token(field.value, "upgrade");
         break;
-      case 14:
-        if (!is("content-length")) break;
+      case FieldId::content_length:
         if (facts.content_length) return {400, "more than one Content-Length"};
         facts.content_length = parse_length(field.value);
         if (!facts.content_length) return {400, "bad Content-Length"};
         break;
-      case 17:
-        if (!is("transfer-encoding")) break;
+      case FieldId::transfer_encoding:
         if (facts.is_chunked) return {400, "more than one Transfer-Encoding"};
         if (minor_version == 0) return {400, "Transfer-Encoding in HTTP/1.0"};
         if (!equals_ignoring_case(field.value, "chunked")) return {400, "Transfer-Encoding other than chunked"};

@@ -1,6 +1,6 @@
 // What request and response parsing have in common: collecting a head, splitting its field lines, and reading the body
-// by length, by chunks or until the connection ends. The first of our own checks run on every head byte; then llhttp
-// must agree with the head as a whole, and it alone reads the chunk framing. Internal to the parser.
+// by length, by chunks or until the connection ends. Our own checks run on every head byte; then llhttp must agree with
+// any head that two programs might read differently, and it alone reads the chunk framing. Internal to the parser.
 #pragma once
 
 #include <llhttp.h>
@@ -51,6 +51,9 @@ class MessageReader {
     std::uint64_t length = 0;  // for Body::fixed
     bool is_chunked = false;   // what the fields say, whether or not there is a body
     bool upgrades = false;
+    // No Transfer-Encoding, no Upgrade, a known method: llhttp has nothing to say that our checks have not, and is not
+    // asked (docs/decisions/0004-llhttp-where-it-decides.md; h1_agreement_fuzz.cc holds us to it).
+    bool is_plain = false;
   };
 
   virtual bool may_start() const { return true; }  // false: bytes nobody asked for
@@ -83,6 +86,7 @@ class MessageReader {
    public:
     void append(std::span<const char> bytes, std::size_t bytes_max);
     void clear() { size_ = 0; }
+    bool is_empty() const { return size_ == 0; }
     void release();
     std::string_view text() const { return {bytes_.get(), size_}; }
 
@@ -94,6 +98,9 @@ class MessageReader {
   // Each takes what belongs to its phase from the front of `bytes` (never empty) and says how much that was.
   std::size_t feed_start(std::span<const char> bytes, FeedResult& result);
   std::size_t feed_head(std::span<const char> bytes, FeedResult& result);
+  std::size_t feed_whole_head(std::span<const char> bytes, FeedResult& result);
+  void take_head(FeedResult& result);
+  ParseError read_fields(std::string_view head);
   std::size_t feed_fixed(std::span<const char> bytes, FeedResult& result);
   std::size_t feed_chunk_line(std::span<const char> bytes, FeedResult& result);
   std::size_t feed_chunk_data(std::span<const char> bytes, FeedResult& result);
@@ -123,11 +130,9 @@ class MessageReader {
   bool chunk_announced_ = false;     // llhttp has read a whole chunk line
   std::size_t extension_bytes_ = 0;  // of this body
   Buffer head_, trailer_bytes_;
+  std::vector<std::uint32_t> line_ends_;  // of the head: where the CRs are
   std::vector<Field> fields_, trailers_;
   ParseError error_;
 };
-
-// Splits "Name: value\r\n..." (checked by HeadScanner, without the empty line) into views.
-ParseError split_fields(std::string_view lines, std::vector<Field>& fields);
 
 }  // namespace lotse::http

@@ -42,6 +42,19 @@ constexpr bool is_token(std::string_view text) {
   return true;
 }
 
+inline constexpr std::array<bool, 256> kRegisteredNameCharacters = [] {
+  std::array<bool, 256> table{};
+  for (int i = 0; i < 128; ++i) {
+    const char c = static_cast<char>(i);
+    table[static_cast<std::size_t>(i)] =
+        is_unreserved(c) || std::string_view("!$&'()*+,;=").find(c) != std::string_view::npos;
+  }
+  return table;
+}();
+constexpr bool is_registered_name_character(char c) {  // unreserved and sub-delims (RFC 3986 section 3.2.2)
+  return kRegisteredNameCharacters[static_cast<unsigned char>(c)];
+}
+
 constexpr std::string_view trim(std::string_view text) {  // optional white space: SP and HTAB
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);

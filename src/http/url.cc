@@ -44,12 +44,11 @@ bool is_ipv6(std::string_view text) {
   return inet_pton(AF_INET6, copy, &address) == 1;
 }
 
-bool is_registered_name(std::string_view name) {  // unreserved, sub-delims, pct-encoded (RFC 3986 section 3.2.2)
+bool is_registered_name(std::string_view name) {  // or percent-encoded
   if (name.empty()) return false;
   for (std::size_t i = 0; i < name.size(); ++i) {
-    const char c = name[i];
-    if (is_unreserved(c) || std::string_view("!$&'()*+,;=").find(c) != std::string_view::npos) continue;
-    if (c != '%' || escape_at(name, i) < 0) return false;
+    if (is_registered_name_character(name[i])) continue;
+    if (name[i] != '%' || escape_at(name, i) < 0) return false;
     i += 2;
   }
   return true;

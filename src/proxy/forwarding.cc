@@ -10,49 +10,24 @@ namespace lotse::proxy {
 namespace {
 
 using http::equals_ignoring_case;
+using http::FieldId;
 
-// What becomes of a field of the client's or the endpoint's.
-enum class Kind : std::uint8_t {
-  plain,
-  hop_by_hop,  // never forwarded: it speaks of the connection, or the framing that we write ourselves
-  connection,  // the same, and its value names more of them
-  host,        // sent, but from the parsed authority
-  forwarded_for,
-  forwarded_proto,
-  forwarded_host,
-  forwarded_port,
-  forwarded,  // replaced, unless the peer is trusted
-};
-
-Kind kind_of(std::string_view name) {
-  const auto is = [&](std::string_view known) { return equals_ignoring_case(name, known); };
-  switch (name.size()) {
-    case 2:
-      return is("te") ? Kind::hop_by_hop : Kind::plain;
-    case 4:
-      return is("host") ? Kind::host : Kind::plain;
-    case 7:
-      return is("upgrade") || is("trailer") ? Kind::hop_by_hop : Kind::plain;
-    case 9:
-      return is("forwarded") ? Kind::forwarded : Kind::plain;
-    case 10:
-      if (is("connection")) return Kind::connection;
-      return is("keep-alive") ? Kind::hop_by_hop : Kind::plain;
-    case 14:
-      return is("content-length") || is("http2-settings") ? Kind::hop_by_hop : Kind::plain;
-    case 15:
-      return is("x-forwarded-for") ? Kind::forwarded_for : Kind::plain;
-    case 16:
-      if (is("x-forwarded-host")) return Kind::forwarded_host;
-      if (is("x-forwarded-port")) return Kind::forwarded_port;
-      return is("proxy-connection") ? Kind::hop_by_hop : Kind::plain;
-    case 17:
-      if (is("x-forwarded-proto")) return Kind::forwarded_proto;
-      return is("transfer-encoding") ? Kind::hop_by_hop : Kind::plain;
-    case 19:
-      return is("proxy-authorization") ? Kind::hop_by_hop : Kind::plain;
+// Never forwarded: it speaks of the connection, or of the framing that we write ourselves.
+bool is_hop_by_hop(FieldId id) {
+  switch (id) {
+    case FieldId::connection:
+    case FieldId::content_length:
+    case FieldId::http2_settings:
+    case FieldId::keep_alive:
+    case FieldId::proxy_authorization:
+    case FieldId::proxy_connection:
+    case FieldId::te:
+    case FieldId::trailer:
+    case FieldId::transfer_encoding:
+    case FieldId::upgrade:
+      return true;
     default:
-      return Kind::plain;
+      return false;
   }
 }
 
@@ -69,7 +44,7 @@ class Nominations {
  public:
   explicit Nominations(std::span<const http::Field> fields) {
     for (const http::Field& field : fields) {
-      if (field.name.size() != 10 || kind_of(field.name) != Kind::connection || !names_others(field.value)) continue;
+      if (field.id() != FieldId::connection || !names_others(field.value)) continue;
       if (is_named_.empty()) prepare(fields);
       read(field.value, fields);
     }
@@ -155,36 +130,34 @@ void append_request_fields(const http::RequestHead& head, const ClientInfo& clie
   Said said;
   for (std::size_t i = 0; i < head.fields.size(); ++i) {
     const http::Field& field = head.fields[i];
-    switch (kind_of(field.name)) {
-      case Kind::plain:
-        if (nominations.contains(i)) break;
-        if (!keep_underscore_fields && field.name.find('_') != std::string_view::npos) break;
-        if (equals_ignoring_case(field.name, "expect")) {
-          // Forwarded as what it was understood to be; any other expectation is nobody's.
-          if (head.expects_continue) fields.push_back({"Expect", "100-continue"});
-          break;
-        }
-        fields.push_back(field);
+    const FieldId id = field.id();
+    switch (id) {
+      case FieldId::with_underscore:
+        if (keep_underscore_fields && !nominations.contains(i)) fields.push_back(field);
         break;
-      case Kind::forwarded_for:
+      case FieldId::expect:
+        // Forwarded as what it was understood to be; any other expectation is nobody's.
+        if (head.expects_continue && !nominations.contains(i)) fields.push_back({"Expect", "100-continue"});
+        break;
+      case FieldId::x_forwarded_for:
         if (client.is_trusted) remember(arena, said.for_, field.value);
         break;
-      case Kind::forwarded_proto:
+      case FieldId::x_forwarded_proto:
         if (client.is_trusted) said.proto = field.value;
         break;
-      case Kind::forwarded_host:
+      case FieldId::x_forwarded_host:
         if (client.is_trusted) said.host = field.value;
         break;
-      case Kind::forwarded_port:
+      case FieldId::x_forwarded_port:
         if (client.is_trusted) said.port = field.value;
         break;
-      case Kind::forwarded:
+      case FieldId::forwarded:
         if (client.is_trusted) remember(arena, said.forwarded, field.value);
         break;
-      case Kind::hop_by_hop:
-      case Kind::connection:
-      case Kind::host:
+      case FieldId::host:  // from the parsed authority
         break;
+      default:
+        if (!is_hop_by_hop(id) && !nominations.contains(i)) fields.push_back(field);
     }
   }
   append_forwarded(head, client, said, arena, fields);
@@ -193,11 +166,7 @@ void append_request_fields(const http::RequestHead& head, const ClientInfo& clie
 void append_response_fields(const http::ResponseHead& head, std::vector<http::Field>& fields) {
   const Nominations nominations(head.fields);
   for (std::size_t i = 0; i < head.fields.size(); ++i) {
-    const http::Field& field = head.fields[i];
-    Kind kind = kind_of(field.name);
-    if (kind == Kind::hop_by_hop || kind == Kind::connection) continue;
-    if (nominations.contains(i)) continue;
-    fields.push_back(field);
+    if (!is_hop_by_hop(head.fields[i].id()) && !nominations.contains(i)) fields.push_back(head.fields[i]);
   }
 }
 
@@ -206,7 +175,7 @@ std::string_view client_address(const http::RequestHead& head, const ClientInfo&
   // From the right: each address vouches for the one before it as long as it is trusted itself.
   std::string_view outermost = client.ip;
   for (auto field = head.fields.rbegin(); field != head.fields.rend(); ++field) {
-    if (kind_of(field->name) != Kind::forwarded_for) continue;
+    if (field->id() != FieldId::x_forwarded_for) continue;
     std::string_view list = field->value;
     while (!list.empty()) {
       std::string_view last = last_of_list(list);

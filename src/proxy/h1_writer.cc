@@ -20,12 +20,30 @@ class Cursor {
     return *this;
   }
   void hex(std::uint64_t number) { place_ = std::to_chars(place_, place_ + 16, number, 16).ptr; }
+  // Neighbours that stand in the received head just as we would write them are copied as one block.
   void fields(std::span<const http::Field> fields) {
-    for (const http::Field& field : fields) *this << field.name << ": " << field.value << "\r\n";
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      if (!is_as_written(fields[i])) {
+        *this << fields[i].name << ": " << fields[i].value << "\r\n";
+        continue;
+      }
+      const char* const begin = fields[i].name.data();
+      const char* end = end_of(fields[i]);
+      while (i + 1 < fields.size() && fields[i + 1].name.data() == end + 2 && is_as_written(fields[i + 1]) &&
+             end[0] == '\r' && end[1] == '\n')
+        end = end_of(fields[++i]);
+      *this << std::string_view(begin, static_cast<std::size_t>(end - begin)) << "\r\n";
+    }
   }
   std::size_t size() const { return static_cast<std::size_t>(place_ - start_); }
 
  private:
+  static const char* end_of(const http::Field& field) { return field.value.data() + field.value.size(); }
+  static bool is_as_written(const http::Field& field) {
+    const char* const colon = field.name.data() + field.name.size();
+    return field.value.data() == colon + 2 && colon[0] == ':' && colon[1] == ' ';
+  }
+
   char* start_;
   char* place_;
 };

@@ -11,6 +11,7 @@
 extern "C" {
 int fuzz_h1_request(const std::uint8_t* data, std::size_t size);
 int fuzz_h1_response(const std::uint8_t* data, std::size_t size);
+int fuzz_h1_agreement(const std::uint8_t* data, std::size_t size);
 int fuzz_sse(const std::uint8_t* data, std::size_t size);
 int fuzz_url(const std::uint8_t* data, std::size_t size);
 }
@@ -34,6 +35,10 @@ void replay(const std::string& name, int (*target)(const std::uint8_t*, std::siz
 
 TEST(FuzzCorpus, RequestParser) { replay("h1_request", fuzz_h1_request); }
 TEST(FuzzCorpus, ResponseParser) { replay("h1_response", fuzz_h1_response); }
+TEST(FuzzCorpus, ParserAgreesWithLlhttp) {
+  replay("h1_request", fuzz_h1_agreement);
+  replay("h1_response", fuzz_h1_agreement);
+}
 TEST(FuzzCorpus, SseParser) { replay("sse", fuzz_sse); }
 TEST(FuzzCorpus, Url) { replay("url", fuzz_url); }
 
