@@ -68,6 +68,16 @@ std::optional<std::string_view> find_in(std::span<const Field> fields, std::stri
 std::optional<std::string_view> RequestHead::find(std::string_view name) const { return find_in(fields, name); }
 std::optional<std::string_view> ResponseHead::find(std::string_view name) const { return find_in(fields, name); }
 
+bool RequestHead::accepts_trailers() const {
+  bool asks = false, names_it = major_version == 2;  // h2 has no Connection field
+  for (const Field& field : fields) {
+    const FieldId id = field.id();
+    if (id == FieldId::te) asks = asks || list_has_token(field.value, "trailers");
+    if (id == FieldId::connection) names_it = names_it || list_has_token(field.value, "te");
+  }
+  return asks && names_it;
+}
+
 const std::string* find_field(const Fields& fields, std::string_view name) {
   for (const auto& [field_name, value] : fields) {
     if (equals_ignoring_case(field_name, name)) return &value;

@@ -33,7 +33,8 @@ struct RequestHead {
   std::string_view query;   // without "?"; has_query tells "" from absent
   bool has_query = false;
   std::string_view authority;     // Host, or the absolute form's; as received, with port
-  int minor_version = 1;          // HTTP/1.x
+  int major_version = 1;          // 2: the fields have no framing, and Connection does not exist
+  int minor_version = 1;          // of HTTP/1.x
   std::span<const Field> fields;  // all, Host and framing included, in order
   // Framing, already checked (RFC 9112 section 6):
   bool is_chunked = false;
@@ -42,6 +43,7 @@ struct RequestHead {
   bool expects_continue = false;
   std::string_view upgrade;  // the Upgrade field when Connection names it; else empty
 
+  bool accepts_trailers() const;  // TE names them (RFC 9110 section 10.1.4)
   bool has_body() const { return is_chunked || content_length.value_or(0) > 0; }
   std::optional<std::string_view> find(std::string_view name) const;  // the first
 };

@@ -113,7 +113,7 @@ void DownstreamConnection::on_request_body(std::span<const char> bytes) {
 
 void DownstreamConnection::on_request_complete() {
   request_is_whole_ = true;
-  if (exchange_ != nullptr) return exchange_->on_request_end();
+  if (exchange_ != nullptr) return exchange_->on_request_end(std::exchange(request_trailers_, {}));
   rest_was_discarded_ = true;
   discarded_bytes_ = 0;
 }
@@ -216,10 +216,10 @@ void DownstreamConnection::send_body(std::string_view bytes) {
   }
 }
 
-void DownstreamConnection::send_end() {
+void DownstreamConnection::send_end(std::span<const http::Field> trailers) {
   if (!is_chunked_) return;
   worker_.outbox().to(*stream_);
-  write_last_chunk(worker_.outbox());
+  write_last_chunk(worker_.outbox(), trailers);
 }
 
 void DownstreamConnection::send_abort() {

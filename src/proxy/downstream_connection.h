@@ -12,29 +12,25 @@
 #include "http/h1_parser.h"
 #include "net/stream.h"
 #include "proxy/deadline.h"
+#include "proxy/downstream.h"
 #include "proxy/exchange.h"
 #include "proxy/forwarding.h"
 
 namespace lotse::proxy {
 
-struct WorkerListener;
-struct InDownstreams;  // tag: every downstream connection of the worker
-struct InFinished;     // tag: its exchange is over, to be looked at when the callbacks are done
-
-class DownstreamConnection final : public net::StreamListener,
+class DownstreamConnection final : public Downstream,
+                                   public net::StreamListener,
                                    public http::RequestListener,
-                                   public DownstreamUser,
-                                   public ListNode<InDownstreams>,
-                                   public ListNode<InFinished> {
+                                   public DownstreamUser {
  public:
   DownstreamConnection(Worker& worker, std::shared_ptr<WorkerListener> listener, std::unique_ptr<net::Stream> stream);
   ~DownstreamConnection();
 
   void start();
-  void after_exchange();  // from Worker::settle(): what on_exchange_over() announced
-  void drain();           // finish what is begun, then close; an idle one gets a moment for a request under way
-  void close();           // at once
-  bool is_of(const WorkerListener& listener) const { return listener_.get() == &listener; }
+  // Downstream
+  void drain() override;
+  void close() override;
+  bool is_of(const WorkerListener& listener) const override { return listener_.get() == &listener; }
 
  private:
   enum class Mode : std::uint8_t { http, tunnel, lingering, closed };
@@ -47,13 +43,13 @@ class DownstreamConnection final : public net::StreamListener,
   // http::RequestListener
   void on_request_head(const http::RequestHead& head) override;
   void on_request_body(std::span<const char> bytes) override;
-  void on_request_trailers(std::span<const http::Field>) override {}  // dropped
+  void on_request_trailers(std::span<const http::Field> trailers) override { request_trailers_ = trailers; }
   void on_request_complete() override;
   // DownstreamUser
   void send_informational(const ResponseOut& head) override;
   void send_head(const ResponseOut& head) override;
   void send_body(std::string_view bytes) override;
-  void send_end() override;
+  void send_end(std::span<const http::Field> trailers) override;
   void send_abort() override;
   void start_tunnel(const ResponseOut& head) override;
   void tunnel_write(std::string_view bytes) override;
@@ -63,6 +59,7 @@ class DownstreamConnection final : public net::StreamListener,
   std::size_t queued_bytes() const override { return stream_ ? stream_->queued_bytes() : 0; }
   std::size_t undelivered_bytes() const override { return stream_ ? stream_->undelivered_bytes() : 0; }
   void on_exchange_over() override;
+  void after_exchange() override;
   const ClientInfo& client() const override { return client_; }
   std::string_view listener_name() const override;
 
@@ -91,6 +88,7 @@ class DownstreamConnection final : public net::StreamListener,
   std::unique_ptr<Exchange> exchange_;       // lent by the worker
   const http::RequestHead* head_ = nullptr;  // the parser's, of the request under way
   http::RequestHead head_copy_;
+  std::span<const http::Field> request_trailers_;  // the parser's
   bool request_is_whole_ = true;
   bool client_has_ended_ = false;  // FIN
   bool closes_ = false;            // after this response

@@ -170,10 +170,11 @@ void Exchange::on_request_body(std::string_view bytes) {
   }
 }
 
-void Exchange::on_request_end() {
+void Exchange::on_request_end(std::span<const http::Field> trailers) {
   request_is_whole_ = true;
+  if (!trailers.empty()) append_trailers(trailers, &arena_, request_trailers_);
   if (upstream_ == nullptr || (phase_ != Phase::sending && phase_ != Phase::responding)) return;
-  upstream_->send_end();
+  upstream_->send_end(request_trailers_);
   if (phase_ == Phase::sending) arm_for_answer();
 }
 
@@ -259,11 +260,13 @@ void Exchange::on_response_body(std::string_view bytes) {
   downstream_->send_body(bytes);
 }
 
-void Exchange::on_response_end() {
+void Exchange::on_response_end(std::span<const http::Field> trailers) {
   upstream_ = nullptr;
   if (phase_ != Phase::responding) return;
   let_endpoint_go();
-  downstream_->send_end();
+  response_fields_.clear();
+  if (!trailers.empty() && head_->accepts_trailers()) append_trailers(trailers, nullptr, response_fields_);
+  downstream_->send_end(response_fields_);
   finish();
 }
 
@@ -345,7 +348,7 @@ void Exchange::answer(int status, std::string_view text, bool try_later) {
     downstream_->send_body("\n");
     bytes_out_ += error_.size() + 1;
   }
-  downstream_->send_end();
+  downstream_->send_end({});
   finish();
 }
 
@@ -392,6 +395,7 @@ void Exchange::reset() {
   arena_.reset();
   request_fields_.clear();
   response_fields_.clear();
+  request_trailers_.clear();
   constexpr std::size_t kKeptBytes = 4096;  // larger buffers belong to the request that needed them
   for (std::string* buffer : {&body_, &text_, &path_buffer_}) {
     buffer->clear();

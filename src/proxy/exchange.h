@@ -13,22 +13,26 @@
 #include "base/arena.h"
 #include "proxy/deadline.h"
 #include "proxy/forwarding.h"
+#include "proxy/intrusive_list.h"
 #include "proxy/load_balancer.h"
 #include "proxy/message_out.h"
 #include "proxy/routing_state.h"
-#include "proxy/upstream_connection.h"
+#include "proxy/upstream_link.h"
 
 namespace lotse::proxy {
 
-struct InWaiting;  // tag: waits for a connection slot or for an agent's word
+class UpstreamConnection;
+class Worker;
+struct InWaiting;   // tag: waits for a connection slot or for an agent's word
+struct InFinished;  // tag: its exchange is over, to be looked at when the callbacks are done
 
-// The client's side of one exchange: an h1 connection or, later, an h2 stream.
-class DownstreamUser {
+// The client's side of one exchange: an h1 connection or an h2 stream.
+class DownstreamUser : public ListNode<InFinished> {
  public:
   virtual void send_informational(const ResponseOut& head) = 0;  // 1xx; drops it for clients that do not know them
   virtual void send_head(const ResponseOut& head) = 0;
   virtual void send_body(std::string_view bytes) = 0;
-  virtual void send_end() = 0;
+  virtual void send_end(std::span<const http::Field> trailers) = 0;
   virtual void send_abort() = 0;                           // the response must look truncated
   virtual void start_tunnel(const ResponseOut& head) = 0;  // a 101
   virtual void tunnel_write(std::string_view bytes) = 0;
@@ -37,7 +41,8 @@ class DownstreamUser {
   virtual void resume_request() = 0;
   virtual std::size_t queued_bytes() const = 0;
   virtual std::size_t undelivered_bytes() const = 0;  // net::Stream
-  virtual void on_exchange_over() = 0;                // give it back with Worker::release() once the callbacks are done
+  virtual void on_exchange_over() = 0;                // into Worker::finished(), for:
+  virtual void after_exchange() = 0;                  // the callbacks are done: give it back with Worker::release()
   virtual const ClientInfo& client() const = 0;
   virtual std::string_view listener_name() const = 0;
 
@@ -52,7 +57,7 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   // `head` and what it points to stay valid until on_exchange_over().
   void start(DownstreamUser& downstream, const http::RequestHead& head);
   void on_request_body(std::string_view bytes);
-  void on_request_end();
+  void on_request_end(std::span<const http::Field> trailers);
   void on_request_read();  // after each read of the client's bytes, when what they brought was written
   void on_downstream_drained();
   void on_request_broken(int status, std::string_view why);  // the rest of the request cannot be understood
@@ -92,7 +97,7 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   void on_upstream_connected() override;
   void on_response_head(const http::ResponseHead& head) override;
   void on_response_body(std::string_view bytes) override;
-  void on_response_end() override;
+  void on_response_end(std::span<const http::Field> trailers) override;
   void on_upstream_read() override;
   void on_upstream_drained() override;
   void on_upstream_failed(const UpstreamFailure& failure) override;
@@ -144,12 +149,13 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   Phase phase_ = Phase::idle;
   Arena arena_;
   std::vector<http::Field> request_fields_, response_fields_;
-  std::string path_buffer_, text_;  // keep their capacity
-  std::string_view path_, target_;  // as forwarded, without and with the query
+  std::vector<http::Field> request_trailers_;  // in the arena
+  std::string path_buffer_, text_;             // keep their capacity
+  std::string_view path_, target_;             // as forwarded, without and with the query
   SlotRef slot_;
   EndpointRecord* endpoint_ = nullptr;  // counted in its in_flight, which keeps it alive
   bool endpoint_has_agent_ = false;
-  UpstreamConnection* upstream_ = nullptr;
+  UpstreamLink* upstream_ = nullptr;
   AppStats* stats_ = nullptr;
   RetryRules retry_;
   std::array<Failure, kTriesMax> failures_;

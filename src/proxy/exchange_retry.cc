@@ -67,7 +67,9 @@ bool Exchange::retry_after(const UpstreamFailure& failure) {
     case UpstreamFailure::Stage::in_answer:
       return false;  // it has been worked on
   }
-  if (!http::is_idempotent(head_->method) || !may_replay()) return false;
+  if (!may_replay()) return false;
+  // A refused stream, or one that a GOAWAY left out, may be sent again whatever its method (RFC 9113 section 8.7).
+  if (!http::is_idempotent(head_->method) && !failure.is_unprocessed) return false;
   if (failure.was_reused && is_lost_connection(failure.code) && !std::exchange(has_replayed_, true))
     return replay_on_fresh();
   return retry_on_another(failure);

@@ -131,9 +131,10 @@ void Exchange::connect() {
     return slot != nullptr ? enqueue(*slot) : answer(503, "all upstream connections are in use", true);
   }
   phase_ = Phase::connecting;
-  upstream_ = &worker_.open_upstream(*endpoint_);
+  UpstreamConnection& opened = worker_.open_upstream(*endpoint_);
+  upstream_ = &opened;
   deadline_.set(worker_.config().timeouts.connect);
-  upstream_->connect(*this);
+  opened.connect(*this);
 }
 
 void Exchange::on_confirmation() {
@@ -168,14 +169,16 @@ void Exchange::send_request() {
                  .fields = request_fields_,
                  .is_chunked = head_->is_chunked,
                  .content_length = head_->content_length,
-                 .upgrade = head_->upgrade};
+                 .upgrade = head_->upgrade,
+                 .accepts_trailers = head_->accepts_trailers()};
   upstream_->send_request(out, endpoint_->address_text);
   if (!body_.empty()) {
     upstream_->send_body(body_);
     worker_.counters().upstream_bytes_out.add(body_.size());
   }
   // Only what may be sent a second time is worth keeping: idempotent requests whose body fits.
-  if (!http::is_idempotent(head_->method) || body_.size() > worker_.config().limits.buffer_bytes_max) {
+  const bool may_repeat = http::is_idempotent(head_->method) || upstream_->may_refuse();
+  if (!may_repeat || body_.size() > worker_.config().limits.buffer_bytes_max) {
     keeps_body_ = false;
     if (!body_.empty()) {
       replay_is_lost_ = true;
@@ -184,7 +187,7 @@ void Exchange::send_request() {
     }
   }
   if (request_is_whole_) {
-    upstream_->send_end();
+    upstream_->send_end(request_trailers_);
     arm_for_answer();
   } else if (head_->has_body()) {
     deadline_.set(worker_.config().timeouts.stream_idle);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 
 #include "http/text.h"
 
@@ -167,6 +168,18 @@ void append_response_fields(const http::ResponseHead& head, std::vector<http::Fi
   const Nominations nominations(head.fields);
   for (std::size_t i = 0; i < head.fields.size(); ++i) {
     if (!is_hop_by_hop(head.fields[i].id()) && !nominations.contains(i)) fields.push_back(head.fields[i]);
+  }
+}
+
+void append_trailers(std::span<const http::Field> trailers, Arena* arena, std::vector<http::Field>& fields) {
+  static constexpr std::string_view kNever[] = {"authorization", "cookie",        "set-cookie",   "content-type",
+                                                "content-range", "cache-control", "max-forwards"};
+  for (const http::Field& field : trailers) {
+    if (field.id() != FieldId::other) continue;
+    if (std::any_of(std::begin(kNever), std::end(kNever),
+                    [&](std::string_view name) { return equals_ignoring_case(field.name, name); }))
+      continue;
+    fields.push_back(arena != nullptr ? http::Field{arena->copy(field.name), arena->copy(field.value), FieldId::other} : field);
   }
 }
 

@@ -29,6 +29,10 @@ void append_request_fields(const http::RequestHead& head, const ClientInfo& clie
 
 void append_response_fields(const http::ResponseHead& head, std::vector<http::Field>& fields);
 
+// What may stand in a trailer section: nothing that frames, routes or speaks of the connection (RFC 9110
+// section 6.5.1). Copied into `arena` when there is one.
+void append_trailers(std::span<const http::Field> trailers, Arena* arena, std::vector<http::Field>& fields);
+
 // Who asks: the peer, or behind trusted peers the rightmost address of X-Forwarded-For that is not trusted. For the
 // access log and, later, for access rules. A view of `client` or of the head.
 std::string_view client_address(const http::RequestHead& head, const ClientInfo& client, const HttpConfig& http);

@@ -69,7 +69,11 @@ void write_request_head(Outbox& outbox, const RequestOut& head) {
     out << "Content-Length: " << *head.content_length << "\r\n";
   }
   out.fields(head.fields);
-  if (!head.upgrade.empty()) out << "Connection: upgrade\r\nUpgrade: " << head.upgrade << "\r\n";
+  if (!head.upgrade.empty()) {
+    out << "Connection: upgrade\r\nUpgrade: " << head.upgrade << "\r\n";
+  } else if (head.accepts_trailers) {
+    out << "Connection: TE\r\nTE: trailers\r\n";
+  }
   out << "\r\n";
   outbox.commit(out.size());
 }
@@ -105,6 +109,12 @@ void write_chunk(Outbox& outbox, std::string_view bytes) {
   outbox.add_text("\r\n");
 }
 
-void write_last_chunk(Outbox& outbox) { outbox.add_text("0\r\n\r\n"); }
+void write_last_chunk(Outbox& outbox, std::span<const http::Field> trailers) {
+  Cursor out(outbox.reserve(kFramingBytesMax + bytes_of(trailers)));
+  out << "0\r\n";
+  out.fields(trailers);
+  out << "\r\n";
+  outbox.commit(out.size());
+}
 
 }  // namespace lotse::proxy

@@ -18,6 +18,6 @@ struct ResponseFraming {
 void write_response_head(Outbox& outbox, const ResponseOut& head, ResponseFraming framing);
 
 void write_chunk(Outbox& outbox, std::string_view bytes);  // not empty: that would be the last one
-void write_last_chunk(Outbox& outbox);
+void write_last_chunk(Outbox& outbox, std::span<const http::Field> trailers);
 
 }  // namespace lotse::proxy

@@ -17,7 +17,8 @@ struct RequestOut {
   std::span<const http::Field> fields;  // without Host, framing and hop-by-hop fields
   bool is_chunked = false;              // the body has no known length
   std::optional<std::uint64_t> content_length;
-  std::string_view upgrade;  // not empty: asks for this protocol
+  std::string_view upgrade;       // not empty: asks for this protocol
+  bool accepts_trailers = false;  // `TE: trailers`, which says so hop by hop
 };
 
 struct ResponseOut {

@@ -69,6 +69,7 @@ void UpstreamConnection::on_connected() {
 
 void UpstreamConnection::send_request(const RequestOut& head, std::string_view host_if_none) {
   request_is_chunked_ = head.is_chunked;
+  trailers_ = {};
   request_is_whole_ = has_answered_ = is_complete_ = answer_keeps_alive_ = false;
   parser_.expect(head.method, !head.upgrade.empty());
   worker_.outbox().to(*stream_);
@@ -88,11 +89,12 @@ void UpstreamConnection::send_body(std::string_view bytes) {
   }
 }
 
-void UpstreamConnection::send_end() {
+// Trailers of a request are dropped: few h1 servers tell them from fields of the head.
+void UpstreamConnection::send_end(std::span<const http::Field>) {
   request_is_whole_ = true;
   if (!request_is_chunked_) return;
   worker_.outbox().to(*stream_);
-  write_last_chunk(worker_.outbox());
+  write_last_chunk(worker_.outbox(), {});
 }
 
 void UpstreamConnection::tunnel_write(std::string_view bytes) {
@@ -162,7 +164,7 @@ void UpstreamConnection::end_of_answer(bool may_be_kept) {
     worker_.outbox().flush();
     close();
   }
-  if (user != nullptr) user->on_response_end();
+  if (user != nullptr) user->on_response_end(trailers_);
 }
 
 void UpstreamConnection::on_end() {

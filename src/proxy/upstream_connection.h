@@ -12,7 +12,7 @@
 #include "net/resolver.h"
 #include "net/stream.h"
 #include "proxy/endpoint_record.h"
-#include "proxy/message_out.h"
+#include "proxy/upstream_link.h"
 #include "proxy/upstream_pool.h"
 
 namespace lotse::proxy {
@@ -20,35 +20,8 @@ namespace lotse::proxy {
 class Worker;
 struct InUpstreams;  // tag: every upstream connection of the worker
 
-struct UpstreamFailure {
-  enum class Stage : std::uint8_t {
-    connecting,     // not a byte was sent
-    before_answer,  // the request was sent, at least in part; not a byte of the answer came
-    in_answer,
-  };
-  Stage stage = Stage::connecting;
-  Errc code = Errc::internal;
-  bool was_reused = false;  // it had carried another exchange before
-  const char* reason = "";  // static text: what the parser disliked
-};
-
-class UpstreamUser {  // the exchange
- public:
-  virtual void on_upstream_connected() = 0;
-  virtual void on_response_head(const http::ResponseHead& head) = 0;  // 1xx as well
-  virtual void on_response_body(std::string_view bytes) = 0;
-  virtual void on_response_end() = 0;      // the connection has already let go of the exchange
-  virtual void on_upstream_read() = 0;     // after each read, when what it brought was written: time to look at queues
-  virtual void on_upstream_drained() = 0;  // what was queued towards the endpoint has gone
-  virtual void on_upstream_failed(const UpstreamFailure& failure) = 0;  // the connection is closed; the last callback
-  virtual void on_tunnel_from_upstream(std::string_view bytes) = 0;
-  virtual void on_tunnel_end_from_upstream() = 0;  // the endpoint sent FIN
-
- protected:
-  ~UpstreamUser() = default;
-};
-
-class UpstreamConnection final : public net::StreamListener,
+class UpstreamConnection final : public UpstreamLink,
+                                 public net::StreamListener,
                                  public http::ResponseListener,
                                  public ListNode<InPool>,
                                  public ListNode<InIdleList>,
@@ -64,21 +37,22 @@ class UpstreamConnection final : public net::StreamListener,
     was_reused_ = true;
   }
 
-  void send_request(const RequestOut& head, std::string_view host_if_none);
-  void send_body(std::string_view bytes);  // chunked if the head said so
-  void send_end();                         // the request is whole
-  void abandon();                          // close at once; no callback comes any more
-
-  void tunnel_write(std::string_view bytes);
-  void tunnel_end();  // FIN
-  void pause_reading() {
+  // UpstreamLink
+  void send_request(const RequestOut& head, std::string_view host_if_none) override;
+  void send_body(std::string_view bytes) override;  // chunked if the head said so
+  void send_end(std::span<const http::Field> trailers) override;
+  void abandon() override;  // close at once
+  void tunnel_write(std::string_view bytes) override;
+  void tunnel_end() override;
+  void pause_reading() override {
     if (stream_) stream_->stop_reading();
   }
-  void resume_reading() {
+  void resume_reading() override {
     if (stream_) stream_->start_reading();
   }
-  std::size_t queued_bytes() const { return stream_ ? stream_->queued_bytes() : 0; }
-  std::size_t undelivered_bytes() const { return stream_ ? stream_->undelivered_bytes() : 0; }
+  std::size_t queued_bytes() const override { return stream_ ? stream_->queued_bytes() : 0; }
+  std::size_t undelivered_bytes() const override { return stream_ ? stream_->undelivered_bytes() : 0; }
+  bool may_refuse() const override { return false; }
 
   EndpointRecord& record() { return record_; }
   EndpointState& state();
@@ -98,7 +72,7 @@ class UpstreamConnection final : public net::StreamListener,
   // http::ResponseListener
   void on_response_head(const http::ResponseHead& head) override;
   void on_response_body(std::span<const char> bytes) override;
-  void on_response_trailers(std::span<const http::Field>) override {}  // dropped; h1 clients seldom ask for them
+  void on_response_trailers(std::span<const http::Field> trailers) override { trailers_ = trailers; }
   void on_response_complete() override { is_complete_ = true; }
 
   void start_connecting(const net::Address& address);
@@ -121,6 +95,7 @@ class UpstreamConnection final : public net::StreamListener,
   bool has_answered_ = false;  // a byte of this answer came
   bool answer_keeps_alive_ = false;
   bool is_complete_ = false;
+  std::span<const http::Field> trailers_;  // the parser's, of this answer
   Instant idle_since_{};
 };
 

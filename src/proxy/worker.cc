@@ -63,7 +63,7 @@ void Worker::shut_down() {
     Turn turn(*this);
     for (const auto& listener : listeners_) close_listener(*listener);
     listeners_.clear();
-    while (DownstreamConnection* connection = downstreams_.front()) connection->close();
+    while (Downstream* connection = downstreams_.front()) connection->close();
     while (UpstreamConnection* connection = upstreams_.front()) connection->abandon();
   }
   access_log_.reset();
@@ -146,7 +146,7 @@ void Worker::remove_listener(std::string_view address) {
   auto listener = std::move(*place);
   listeners_.erase(place);
   close_listener(*listener);
-  for (DownstreamConnection* one = downstreams_.front(); one != nullptr; one = downstreams_.next(*one)) {
+  for (Downstream* one = downstreams_.front(); one != nullptr; one = downstreams_.next(*one)) {
     if (one->is_of(*listener)) one->drain();
   }
 }
@@ -187,7 +187,7 @@ void Worker::begin_drain() {
   is_draining_ = true;
   auto listeners = std::exchange(listeners_, {});
   for (const auto& listener : listeners) close_listener(*listener);
-  for (DownstreamConnection* one = downstreams_.front(); one != nullptr; one = downstreams_.next(*one)) one->drain();
+  for (Downstream* one = downstreams_.front(); one != nullptr; one = downstreams_.next(*one)) one->drain();
   if (access_log_) access_log_->flush();
 }
 
@@ -238,7 +238,7 @@ void Worker::bury(UpstreamConnection& connection) {
   dead_upstreams_.emplace_back(&connection);
 }
 
-void Worker::bury(DownstreamConnection& connection) {
+void Worker::bury(Downstream& connection) {
   connection.ListNode<InDownstreams>::unlink();
   --downstream_count_;
   counters_.downstream_open.subtract();
@@ -265,7 +265,7 @@ void Worker::settle() {
 void Worker::finish_exchanges() {
   do {
     outbox_.flush();
-    while (DownstreamConnection* connection = finished_.pop_front()) connection->after_exchange();
+    while (DownstreamUser* user = finished_.pop_front()) user->after_exchange();
   } while (!outbox_.is_empty());
 }
 

@@ -22,6 +22,7 @@
 #include "proxy/outbox.h"
 #include "proxy/retry_budget.h"
 #include "proxy/routing_state.h"
+#include "proxy/upstream_connection.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/worker_counters.h"
 
@@ -98,9 +99,9 @@ class Worker {
   UpstreamConnection& open_upstream(EndpointRecord& record);
   void on_endpoint_free(EndpointRecord& record);  // its in_flight has gone down
   IntrusiveList<Exchange, InWaiting>& waiting() { return waiting_; }
-  IntrusiveList<DownstreamConnection, InFinished>& finished() { return finished_; }
+  IntrusiveList<DownstreamUser, InFinished>& finished() { return finished_; }
   void bury(UpstreamConnection& connection);  // closed: destroyed when the callbacks are done
-  void bury(DownstreamConnection& connection);
+  void bury(Downstream& connection);
 
  private:
   friend class Turn;
@@ -131,13 +132,13 @@ class Worker {
   std::unique_ptr<AccessLogBuffer> access_log_;
 
   std::vector<std::shared_ptr<WorkerListener>> listeners_;
-  IntrusiveList<DownstreamConnection, InDownstreams> downstreams_;
+  IntrusiveList<Downstream, InDownstreams> downstreams_;
   IntrusiveList<UpstreamConnection, InUpstreams> upstreams_;
   std::vector<std::unique_ptr<Exchange>> free_exchanges_;
   IntrusiveList<Exchange, InWaiting> waiting_;
-  IntrusiveList<DownstreamConnection, InFinished> finished_;
+  IntrusiveList<DownstreamUser, InFinished> finished_;
   std::vector<std::unique_ptr<UpstreamConnection>> dead_upstreams_;
-  std::vector<std::unique_ptr<DownstreamConnection>> dead_downstreams_;
+  std::vector<std::unique_ptr<Downstream>> dead_downstreams_;
   Deadline accept_again_;
   std::size_t downstream_count_ = 0;
   int turn_depth_ = 0;

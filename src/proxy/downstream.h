@@ -1,0 +1,20 @@
+// A client's connection as its worker keeps it, whatever it speaks. Owned by the worker's list until it is buried; one
+// loop thread.
+#pragma once
+
+#include "proxy/intrusive_list.h"
+
+namespace lotse::proxy {
+
+struct WorkerListener;
+struct InDownstreams;  // tag: every downstream connection of the worker
+
+class Downstream : public ListNode<InDownstreams> {
+ public:
+  virtual ~Downstream() = default;
+  virtual void drain() = 0;  // finish what is begun, then close; an idle one gets a moment for a request under way
+  virtual void close() = 0;  // at once
+  virtual bool is_of(const WorkerListener& listener) const = 0;
+};
+
+}  // namespace lotse::proxy
