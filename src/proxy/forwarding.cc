@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <iterator>
 
 #include "http/text.h"
@@ -98,17 +99,47 @@ std::string_view last_of_list(std::string_view list) {
   return http::trim(comma == std::string_view::npos ? list : list.substr(comma + 1));
 }
 
+// Composes lines side by side as they will stand in the head, so that the writer copies them as one block.
+class Lines {
+ public:
+  Lines(Arena& arena, std::size_t bytes_max, std::vector<http::Field>& fields)
+      : place_(arena.array<char>(bytes_max)), fields_(fields) {}
+
+  template <std::size_t N>
+  void add(const char (&name)[N], std::initializer_list<std::string_view> value_parts) {
+    const char* const start = place_;
+    put({name, N - 1});
+    put(": ");
+    const char* const value = place_;
+    for (std::string_view part : value_parts) put(part);
+    fields_.push_back({{start, N - 1}, {value, static_cast<std::size_t>(place_ - value)}, FieldId::other});
+    put("\r\n");
+  }
+
+ private:
+  void put(std::string_view text) { place_ = std::copy(text.begin(), text.end(), place_); }
+
+  char* place_;
+  std::vector<http::Field>& fields_;
+};
+
 void append_forwarded(const http::RequestHead& head, const ClientInfo& client, const Said& said, Arena& arena,
                       std::vector<http::Field>& fields) {
-  fields.push_back({"X-Forwarded-For", said.for_.empty() ? client.ip : join(arena, said.for_, ", ", client.ip)});
-  fields.push_back({"X-Forwarded-Proto", said.proto.empty() ? client.scheme : said.proto});
-  // An HTTP/1.0 request may have no Host: then there is nothing to say.
+  constexpr std::size_t kNamesAndSeparators = 128;
+  const auto comma = [](std::string_view said_before) { return said_before.empty() ? "" : std::string_view(", "); };
+  std::string_view proto = said.proto.empty() ? client.scheme : said.proto;
   std::string_view host = said.host.empty() ? head.authority : said.host;
-  if (!host.empty()) fields.push_back({"X-Forwarded-Host", host});
-  fields.push_back({"X-Forwarded-Port", said.port.empty() ? std::string_view(client.port) : said.port});
+  std::string_view port = said.port.empty() ? std::string_view(client.port) : said.port;
+  Lines lines(arena,
+              kNamesAndSeparators + said.for_.size() + client.ip.size() + proto.size() + host.size() + port.size() +
+                  said.forwarded.size() + client.forwarded.size() + head.authority.size(),
+              fields);
+  lines.add("X-Forwarded-For", {said.for_, comma(said.for_), client.ip});
+  lines.add("X-Forwarded-Proto", {proto});
+  if (!host.empty()) lines.add("X-Forwarded-Host", {host});  // an HTTP/1.0 request may have no Host
+  lines.add("X-Forwarded-Port", {port});
   // The authority has passed the grammar of Host: it needs no escapes inside the quotes.
-  std::string_view own = join(arena, client.forwarded, "\"", join(arena, head.authority, "\""));
-  fields.push_back({"Forwarded", said.forwarded.empty() ? own : join(arena, said.forwarded, ", ", own)});
+  lines.add("Forwarded", {said.forwarded, comma(said.forwarded), client.forwarded, head.authority, "\""});
 }
 
 }  // namespace
@@ -118,7 +149,7 @@ ClientInfo make_client_info(const net::Address& peer, const net::Address& local,
   info.ip = peer.is_unix() || peer.is_empty() ? "unix" : peer.ip();
   if (info.ip.starts_with("::ffff:")) info.ip.erase(0, 7);  // IPv4 that came over a dual-stack socket
   bool is_v6 = info.ip.find(':') != std::string::npos;
-  info.forwarded = (is_v6 ? "for=\"[" + info.ip + "]\"" : "for=" + info.ip) + ";proto=http;host=";
+  info.forwarded = (is_v6 ? "for=\"[" + info.ip + "]\"" : "for=" + info.ip) + ";proto=http;host=\"";
   info.port = local.is_unix() ? "" : std::to_string(local.port());
   info.is_trusted = std::any_of(http.trusted_proxies.begin(), http.trusted_proxies.end(),
                                 [&](const Cidr& range) { return range.contains(peer); });

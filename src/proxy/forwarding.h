@@ -16,7 +16,7 @@ namespace lotse::proxy {
 // Of one downstream connection; computed once when it is accepted.
 struct ClientInfo {
   std::string ip;         // of the peer
-  std::string forwarded;  // "for=192.0.2.1;proto=http;host=", to be followed by the quoted host
+  std::string forwarded;  // `for=192.0.2.1;proto=http;host="`, to be followed by the host and a quote
   std::string_view scheme = "http";
   std::string port;         // the one it connected to
   bool is_trusted = false;  // the peer is a proxy whose X-Forwarded-* we believe
