@@ -127,6 +127,9 @@ struct Cidr {
 struct HttpConfig {                     // http
   std::vector<Cidr> trusted_proxies;    // whose X-Forwarded-* are believed and extended; from others they are replaced
   bool keep_underscore_fields = false;  // field names with "_" are dropped unless true
+  // FIN after a whole request: the client may be waiting for the answer, or may have gone, which TCP does not tell
+  // apart. False: it gets its answer; true: its request is given up (499).
+  bool abort_on_half_close = false;
 };
 
 struct ConfigTest {  // tests[]: checked by `lotse proxy --check`

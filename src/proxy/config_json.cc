@@ -118,7 +118,9 @@ std::string to_json_text(const Config& config) {
   for (const Cidr& cidr : config.http.trusted_proxies) {
     trusted.push_back(fmt::format("{}/{}", cidr.network.ip(), cidr.prefix_bits));
   }
-  json["http"] = {{"trusted_proxies", trusted}, {"keep_underscore_fields", config.http.keep_underscore_fields}};
+  json["http"] = {{"trusted_proxies", trusted},
+                  {"keep_underscore_fields", config.http.keep_underscore_fields},
+                  {"abort_on_half_close", config.http.abort_on_half_close}};
   json["timeouts"] = to_json(config.timeouts);
   json["limits"] = to_json(config.limits);
   json["tests"] = Json::array();

@@ -278,6 +278,7 @@ void read_trusted(R& reader, const Located& at, HttpConfig& into) {
 constexpr Key<HttpConfig> kHttpKeys[] = {
     {"trusted_proxies", read_trusted},
     {"keep_underscore_fields", bool_field<&HttpConfig::keep_underscore_fields>},
+    {"abort_on_half_close", bool_field<&HttpConfig::abort_on_half_close>},
 };
 
 constexpr Key<TimeoutsConfig> kTimeoutKeys[] = {

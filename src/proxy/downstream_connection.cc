@@ -149,7 +149,8 @@ void DownstreamConnection::on_end() {
   client_has_ended_ = true;
   if (mode_ == Mode::tunnel) return exchange_->on_tunnel_end_from_downstream();
   if (mode_ == Mode::http) {
-    if (exchange_ != nullptr && (request_is_whole_ || exchange_->is_answering())) return;
+    const bool gets_its_answer = request_is_whole_ && !worker_.config().http.abort_on_half_close;
+    if (exchange_ != nullptr && (gets_its_answer || exchange_->is_answering())) return;
     if (exchange_ == nullptr && waits_for_drain_) return;
     if (exchange_ == nullptr) return linger();
   }

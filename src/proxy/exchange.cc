@@ -249,6 +249,10 @@ void Exchange::relay_interim(const http::ResponseHead& head) {
     downstream_->start_tunnel(out);
   } else {
     downstream_->send_informational(out);
+    if (head.status == 100 && waits_for_continue()) {
+      was_continued_ = true;
+      deadline_.set(worker_.config().timeouts.stream_idle);
+    }
   }
   response_fields_.clear();
 }
@@ -410,7 +414,7 @@ void Exchange::reset() {
   retry_ = {};
   failure_count_ = 0;
   attempts_ = connect_failures_ = 0;
-  has_replayed_ = has_retried_empty_ = wants_fresh_ = request_is_whole_ = false;
+  has_replayed_ = has_retried_empty_ = wants_fresh_ = request_is_whole_ = was_continued_ = false;
   request_is_paused_ = upstream_is_paused_ = keeps_body_ = replay_is_lost_ = head_was_sent_ = false;
   upstream_has_ended_ = downstream_has_ended_ = may_repeat_ = false;
   stalled_bytes_ = stalled_request_bytes_ = 0;

@@ -133,6 +133,10 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   bool has_moved();
 
   // Retrying (exchange_retry.cc).
+  // The client sends its body when the endpoint has said 100, or an answer instead: it is the endpoint that is slow.
+  bool waits_for_continue() const {
+    return head_->expects_continue && head_->has_body() && !was_continued_ && bytes_in_ == 0;
+  }
   bool may_replay() const { return !replay_is_lost_; }
   bool retry_after(const UpstreamFailure& failure);
   bool retry_on_another(const UpstreamFailure& failure);
@@ -165,6 +169,7 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   bool has_replayed_ = false, has_retried_empty_ = false;
   bool wants_fresh_ = false;  // no pooled connection: the last one was dead
   bool request_is_whole_ = false;
+  bool was_continued_ = false;  // a 100 has been passed on
   bool request_is_paused_ = false, upstream_is_paused_ = false;
   bool keeps_body_ = false;                                         // bytes go into body_ as well, for a retry
   bool replay_is_lost_ = false;                                     // more was sent than we keep

@@ -100,7 +100,11 @@ void Exchange::take(const EndpointSet::Member& member) {
   state.requests.add();
   ++attempts_;
   if (!wants_fresh_) {
-    if (UpstreamConnection* pooled = state.pool.take()) {
+    while (UpstreamConnection* pooled = state.pool.take()) {
+      if (pooled->is_about_to_close(worker_.loop().now())) {
+        pooled->abandon();
+        continue;
+      }
       worker_.counters().pool_reuses.add();
       pooled->lend_to(*this);
       upstream_ = pooled;
@@ -169,7 +173,7 @@ void Exchange::send_request() {
                  .fields = request_fields_,
                  .is_chunked = head_->is_chunked,
                  .content_length = head_->content_length,
-                 .upgrade = head_->upgrade,
+                 .upgrade = tunnelled_protocol(*head_),
                  .accepts_trailers = head_->accepts_trailers()};
   upstream_->send_request(out, endpoint_->address_text);
   if (!body_.empty()) {
@@ -189,7 +193,7 @@ void Exchange::send_request() {
   if (request_is_whole_) {
     upstream_->send_end(request_trailers_);
     arm_for_answer();
-  } else if (head_->has_body()) {
+  } else if (head_->has_body() && !waits_for_continue()) {
     deadline_.set(worker_.config().timeouts.stream_idle);
   } else {
     arm_for_answer();
@@ -254,7 +258,7 @@ void Exchange::on_tries_deadline() {
     return on_upstream_failed({.stage = UpstreamFailure::Stage::connecting, .code = Errc::timed_out});
   }
   worker_.counters().stream_timeouts.add();
-  if (!request_is_whole_ && head_->has_body() && !request_is_paused_) {
+  if (!request_is_whole_ && head_->has_body() && !request_is_paused_ && !waits_for_continue()) {
     return answer(408, "the request body did not come in time");
   }
   UpstreamFailure late{.stage = UpstreamFailure::Stage::before_answer, .code = Errc::timed_out};

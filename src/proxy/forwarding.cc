@@ -195,6 +195,10 @@ void append_request_fields(const http::RequestHead& head, const ClientInfo& clie
   append_forwarded(head, client, said, arena, fields);
 }
 
+std::string_view tunnelled_protocol(const http::RequestHead& head) {
+  return http::list_has_token(head.upgrade, "h2c") ? std::string_view() : head.upgrade;
+}
+
 void append_response_fields(const http::ResponseHead& head, std::vector<http::Field>& fields) {
   const Nominations nominations(head.fields);
   for (std::size_t i = 0; i < head.fields.size(); ++i) {

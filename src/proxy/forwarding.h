@@ -27,6 +27,10 @@ ClientInfo make_client_info(const net::Address& peer, const net::Address& local,
 void append_request_fields(const http::RequestHead& head, const ClientInfo& client, bool keep_underscore_fields,
                            Arena& arena, std::vector<http::Field>& fields);
 
+// The protocol that the request asks to be upgraded to, as it goes on; empty: none. A tunnel of HTTP/2 would carry
+// requests that no route has seen.
+std::string_view tunnelled_protocol(const http::RequestHead& head);
+
 void append_response_fields(const http::ResponseHead& head, std::vector<http::Field>& fields);
 
 // What may stand in a trailer section: nothing that frames, routes or speaks of the connection (RFC 9110

@@ -1,6 +1,7 @@
 #include "proxy/upstream_connection.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "proxy/h1_writer.h"
@@ -12,6 +13,24 @@ namespace {
 constexpr auto kLookupKept = std::chrono::seconds(10);  // how long a name's address is used without asking again
 
 std::string_view text(std::span<const char> bytes) { return {bytes.data(), bytes.size()}; }
+
+// `Keep-Alive: timeout=5, max=100` (RFC 2068 section 19.7.1.1; node, Apache and others still say it), less a margin for
+// what is on its way.
+Duration idle_max_of(const http::ResponseHead& head) {
+  for (const http::Field& field : head.fields) {
+    if (field.id() != http::FieldId::keep_alive) continue;
+    constexpr std::string_view kTimeout = "timeout=";
+    auto place = std::search(field.value.begin(), field.value.end(), kTimeout.begin(), kTimeout.end(),
+                             [](char a, char b) { return (a | 0x20) == (b | 0x20); });
+    if (place == field.value.end()) continue;
+    int timeout = 0;
+    auto read = std::from_chars(&*place + kTimeout.size(), field.value.data() + field.value.size(), timeout);
+    if (read.ec != std::errc() || timeout < 0) continue;
+    Duration whole = std::chrono::seconds(timeout);
+    return whole - std::min<Duration>(whole / 2, std::chrono::seconds(1));
+  }
+  return Duration::max();
+}
 }  // namespace
 
 UpstreamConnection::UpstreamConnection(Worker& worker, EndpointRecord& record)
@@ -71,6 +90,7 @@ void UpstreamConnection::send_request(const RequestOut& head, std::string_view h
   request_is_chunked_ = head.is_chunked;
   trailers_ = {};
   request_is_whole_ = has_answered_ = is_complete_ = answer_keeps_alive_ = false;
+  may_be_repeated_ = http::is_idempotent(head.method) && !head.is_chunked && head.content_length.value_or(0) == 0;
   parser_.expect(head.method, !head.upgrade.empty());
   worker_.outbox().to(*stream_);
   if (!head.authority.empty()) return write_request_head(worker_.outbox(), head);
@@ -105,10 +125,13 @@ void UpstreamConnection::tunnel_write(std::string_view bytes) {
 void UpstreamConnection::tunnel_end() {
   worker_.outbox().flush();
   stream_->shutdown();
+  downstream_has_ended_ = true;
 }
 
+// A tunnel that is cut must not look as if the client had ended it.
 void UpstreamConnection::abandon() {
   user_ = nullptr;
+  if (state_ == State::tunnel && stream_ && !(downstream_has_ended_ && upstream_has_ended_)) stream_->reset();
   close();
 }
 
@@ -133,7 +156,8 @@ void UpstreamConnection::on_bytes(std::span<const char> bytes) {
       if (fed.consumed < bytes.size()) user_->on_tunnel_from_upstream(text(bytes.subspan(fed.consumed)));
     } else if (is_complete_) {
       if (fed.consumed < bytes.size()) worker_.counters().pool_drops.add();
-      return end_of_answer(answer_keeps_alive_ && request_is_whole_ && fed.consumed == bytes.size());
+      const bool is_sent = request_is_whole_ && stream_->queued_bytes() == 0;
+      return end_of_answer(answer_keeps_alive_ && is_sent && fed.consumed == bytes.size());
     }
   }
   worker_.outbox().flush();
@@ -144,8 +168,21 @@ void UpstreamConnection::on_response_head(const http::ResponseHead& head) {
   if (user_ == nullptr) return;
   // What the client still sends of its body has its own framing, which no tunnel may pass on (RFC 9110 section 7.8).
   if (head.status == 101 && !request_is_whole_) return fail(Errc::protocol, "101 before the request was whole");
-  if (head.status >= 200) answer_keeps_alive_ = head.keep_alive;
+  if (is_word_on_idleness(head)) {
+    has_answered_ = false;
+    return fail(Errc::end_of_stream);
+  }
+  if (head.status >= 200) {
+    answer_keeps_alive_ = head.keep_alive;
+    idle_max_ = idle_max_of(head);
+  }
   user_->on_response_head(head);
+}
+
+// Some servers end an idle connection with a 408, which may cross our request: it has not been read (RFC 9110 section
+// 15.5.9).
+bool UpstreamConnection::is_word_on_idleness(const http::ResponseHead& head) const {
+  return head.status == 408 && was_reused_ && !head.keep_alive && may_be_repeated_;
 }
 
 void UpstreamConnection::on_response_body(std::span<const char> bytes) {
@@ -170,7 +207,10 @@ void UpstreamConnection::end_of_answer(bool may_be_kept) {
 void UpstreamConnection::on_end() {
   Turn turn(worker_);
   if (state_ == State::idle) return close();
-  if (state_ == State::tunnel) return user_->on_tunnel_end_from_upstream();
+  if (state_ == State::tunnel) {
+    upstream_has_ended_ = true;
+    return user_->on_tunnel_end_from_upstream();
+  }
   if (parser_.finish()) return end_of_answer(false);  // a body that ends with the connection
   fail(Errc::end_of_stream);
 }

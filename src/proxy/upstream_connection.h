@@ -57,6 +57,9 @@ class UpstreamConnection final : public UpstreamLink,
   EndpointRecord& record() { return record_; }
   EndpointState& state();
   bool is_idle() const { return state_ == State::idle; }
+  // The endpoint has said for how long it keeps an idle connection, and that is about over: a request would race its
+  // FIN.
+  bool is_about_to_close(Instant now) const { return now - idle_since_ >= idle_max_; }
   Instant idle_since() const { return idle_since_; }
 
  private:
@@ -78,6 +81,7 @@ class UpstreamConnection final : public UpstreamLink,
   void start_connecting(const net::Address& address);
   void look_up();
   void use_one_of(std::vector<net::Address>& addresses);
+  bool is_word_on_idleness(const http::ResponseHead& head) const;
   void end_of_answer(bool may_be_kept);
   void fail(Errc code, const char* reason = "");
   void close();  // the stream goes now, we go when the callbacks are over
@@ -95,7 +99,10 @@ class UpstreamConnection final : public UpstreamLink,
   bool has_answered_ = false;  // a byte of this answer came
   bool answer_keeps_alive_ = false;
   bool is_complete_ = false;
-  std::span<const http::Field> trailers_;  // the parser's, of this answer
+  std::span<const http::Field> trailers_;                           // the parser's, of this answer
+  bool may_be_repeated_ = false;                                    // idempotent and without a body
+  bool downstream_has_ended_ = false, upstream_has_ended_ = false;  // FINs of a tunnel
+  Duration idle_max_ = Duration::max();                             // from the endpoint's Keep-Alive field
   Instant idle_since_{};
 };
 

@@ -93,6 +93,24 @@ TEST_F(AccessLogTest, WritesALineForEachRequest) {
   EXPECT_EQ(all[2]["status"], 400);
 }
 
+TEST_F(AccessLogTest, AClientThatWentIsWrittenAs499) {
+  Backend backend(harness.loop, "task-a");
+  harness.apply({Harness::endpoint("/app", backend)});
+  backend.script = [](Peer&) {};
+  auto whole = harness.connect(), half = harness.connect();
+  whole->send("GET /app HTTP/1.1\r\nHost: x\r\n\r\n");
+  half->send("POST /app HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbo");
+  ASSERT_TRUE(harness.run_until([&] { return harness.proxy->in_flight("task-a") == 2 && backend.peers.size() == 2; }));
+  whole->reset();
+  half->half_close();
+  ASSERT_TRUE(wait_for(path, 2));
+  for (const auto& line : lines(path)) {
+    EXPECT_EQ(line["status"], 499);
+    EXPECT_EQ(line["task"], "task-a");
+    EXPECT_EQ(line["error"], "the client closed the connection");
+  }
+}
+
 TEST_F(AccessLogTest, OpensItsFileAgainOnAReload) {
   harness.get("/one");
   ASSERT_TRUE(wait_for(path, 1));

@@ -168,6 +168,89 @@ TEST_F(RetryTest, AnswersWith504WhenNoAnswerComesInTime) {
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 504 ")) << answer;
 }
 
+// An idle connection is ended with a 408 by some servers, and our request may cross it.
+TEST_F(RetryTest, TakesA408OnAReusedConnectionForItsEndAndNotForTheAnswer) {
+  Backend backend(harness.loop, "a");
+  endpoints({at(backend)});
+  auto client = harness.connect();
+  harness.ask(*client, kGet);
+  auto answer = backend.script;
+  const std::string late = "HTTP/1.1 408 Request Time-out\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+  auto too_late = [&](Peer& peer) {
+    backend.script = answer;
+    peer.send(late);
+    peer.half_close();
+  };
+  backend.script = too_late;
+  EXPECT_TRUE(harness.ask(*client, kGet).ends_with("\r\n\r\na")) << client->received;
+  EXPECT_EQ(backend.accepted, 2U);
+  // A POST may have been read: it is not ours to say that it was not.
+  backend.script = too_late;
+  EXPECT_TRUE(harness.ask(*client, kPost).starts_with("HTTP/1.1 408 ")) << client->received;
+  // And on a connection of its own a 408 is what the endpoint means.
+  backend.script = [&](Peer& peer) { backend.answer_all(peer, late); };
+  EXPECT_TRUE(harness.ask(*client, kGet).starts_with("HTTP/1.1 408 ")) << client->received;
+}
+
+TEST_F(RetryTest, DoesNotReuseAConnectionThatTheEndpointIsAboutToClose) {
+  Backend backend(harness.loop, "a");
+  endpoints({at(backend)});
+  auto client = harness.connect();
+  for (const char* field : {"Keep-Alive: timeout=0\r\n", "KEEP-ALIVE: max=5, Timeout=0\r\n"}) {
+    backend.script = [&, field](Peer& peer) {
+      backend.answer_all(peer, "HTTP/1.1 200 OK\r\n" + std::string(field) + "Content-Length: 1\r\n\r\na");
+    };
+    backend.accepted = 0;
+    harness.ask(*client, kPost);
+    harness.ask(*client, kPost);
+    EXPECT_GE(backend.accepted, 1U) << field;
+    EXPECT_EQ(client->received.find("imeout"), std::string::npos) << client->received;
+  }
+  EXPECT_EQ(backend.peers.size(), 4U);
+  for (const char* field : {"Keep-Alive: timeout=60\r\n", "Keep-Alive: timeout=x\r\n", "Keep-Alive: 5\r\n"}) {
+    backend.script = [&, field](Peer& peer) {
+      backend.answer_all(peer, "HTTP/1.1 200 OK\r\n" + std::string(field) + "Content-Length: 1\r\n\r\na");
+    };
+    harness.ask(*client, kPost);
+    backend.accepted = 0;
+    harness.ask(*client, kPost);
+    EXPECT_EQ(backend.accepted, 0U) << field;
+  }
+}
+
+TEST_F(RetryTest, APostOnAPooledConnectionThatDiesIsNotSentAgain) {
+  Backend backend(harness.loop, "a");
+  endpoints({at(backend)});
+  auto client = harness.connect();
+  harness.ask(*client, kGet);
+  backend.script = drop(backend);
+  std::size_t before = backend.requests;
+  std::string answer = harness.ask(*client, kPost);
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 502 ")) << answer;
+  EXPECT_EQ(answer.find("Connection: close"), std::string::npos);  // the body came: the client may go on
+  EXPECT_EQ(backend.requests - before, 1U);
+}
+
+TEST_F(RetryTest, ABodyBeyondTheBoundIsNotReplayed) {
+  harness.config.limits.buffer_bytes_max = 1024;
+  ASSERT_TRUE(harness.reload());
+  Backend backend(harness.loop, "a");
+  endpoints({at(backend)});
+  auto client = harness.connect();
+  harness.ask(*client, kGet);
+  for (std::size_t length : {std::size_t{1024}, std::size_t{200'000}}) {
+    auto answer = backend.script;
+    backend.script = [&](Peer& peer) {
+      if (!backend.take_request(peer)) return;
+      backend.script = answer;
+      peer.reset();
+    };
+    std::string got = harness.ask(*client, "PUT /app HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(length) +
+                                               "\r\n\r\n" + std::string(length, 'b'));
+    EXPECT_TRUE(got.starts_with(length == 1024 ? "HTTP/1.1 200 " : "HTTP/1.1 502 ")) << length << got;
+  }
+}
+
 TEST_F(RetryTest, PrefersADownEndpointToA503ButNeverADrainingOne) {
   Backend down(harness.loop, "down"), draining(harness.loop, "draining");
   model::Endpoint one = at(down), two = at(draining);
