@@ -47,6 +47,7 @@ struct Request {
   http::Method method = http::Method::get;
   std::size_t body_bytes = 0;
   int minor_version = 1;
+  bool upgrades = false;
   std::string text;
 };
 
@@ -62,7 +63,7 @@ struct Storm {
   std::uint64_t next_token = 1'000'000;  // of equal length: a mix-up never shows as a truncation
   std::map<std::uint64_t, int> posts_seen;
   std::vector<std::string> faults;
-  std::size_t answered = 0, answered_by_us = 0, cut = 0, replayed = 0;
+  std::size_t answered = 0, answered_by_us = 0, cut = 0, tunnels = 0;
 };
 
 // One connection that the proxy made. Reads requests strictly and answers each in a way that chance picks.
@@ -75,6 +76,11 @@ class EndpointSide final : public http::RequestListener {
     peer_.received.clear();
     std::string_view left = bytes;
     while (!left.empty() && peer_.is_open() && !has_ended_) {
+      if (is_tunnel_) {
+        if (!is_body_of(token_, body_read_, left)) storm_.blame("the bytes of another tunnel");
+        body_read_ += left.size();
+        return;
+      }
       if (is_busy_ && is_whole_) return storm_.blame("a request before the answer to the one before");
       http::FeedResult fed = parser_.feed(left);
       left.remove_prefix(fed.consumed);
@@ -83,13 +89,17 @@ class EndpointSide final : public http::RequestListener {
   }
   // Now and then: what was put off is done.
   void tick() {
-    if (!is_busy_ || !peer_.is_open()) return;
+    if (!is_busy_ || has_ended_ || !peer_.is_open()) return;
+    if (is_tunnel_ && later_.empty()) {
+      if (storm_.chance(2)) return reset();
+      if (peer_.has_ended || storm_.chance(5)) half_close();
+      return;
+    }
     if (later_.empty()) return;
     std::size_t bytes = 1 + storm_.random.below(later_.size());
     peer_.send(later_.substr(0, bytes));
     later_.erase(0, bytes);
-    if (!later_.empty()) return;
-    finish();
+    if (later_.empty() && !is_tunnel_) finish();
   }
 
  private:
@@ -104,6 +114,7 @@ class EndpointSide final : public http::RequestListener {
     is_whole_ = false;
     method_ = head.method;
     expects_continue_ = head.expects_continue;
+    upgrades_ = !head.upgrade.empty();
     body_bytes_ = std::stoul(std::string(head.find("x-bytes").value_or("0")));
     if (auto sent = head.find("x-token"); !sent || *sent != std::to_string(token_))
       storm_.blame("a head made of two requests");
@@ -127,7 +138,16 @@ class EndpointSide final : public http::RequestListener {
       return;
     }
     if (storm_.chance(3)) return;  // never answers
+    if (upgrades_ && storm_.chance(60)) return open_tunnel();
     answer();
+  }
+
+  void open_tunnel() {
+    is_tunnel_ = true;
+    body_read_ = 0;
+    peer_.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: storm\r\nX-Token: " +
+               std::to_string(token_) + "\r\n\r\n" + body_of(token_, storm_.random.below(100)));
+    later_.clear();
   }
 
   void answer() {
@@ -212,6 +232,7 @@ class EndpointSide final : public http::RequestListener {
   http::Method method_ = http::Method::get;
   std::size_t body_read_ = 0, body_bytes_ = 0;
   bool is_busy_ = false, is_whole_ = true, is_answering_ = false, expects_continue_ = false, has_ended_ = false;
+  bool upgrades_ = false, is_tunnel_ = false;
   End end_ = End::keep;
   std::string later_;
 };
@@ -224,6 +245,7 @@ class ClientSide final : public http::ResponseListener {
     for (std::size_t i = 0; i < count; ++i) {
       requests_.push_back(make_request());
       to_send_ += requests_.back().text;
+      if (requests_.back().upgrades) break;  // what follows might be the tunnel's
     }
     peer_.on_data = [this](Peer&) { on_data(); };
     peer_.connect(harness_.loop, harness_.address());
@@ -233,6 +255,7 @@ class ClientSide final : public http::ResponseListener {
   bool tick() {
     if (!peer_.is_connected) return !peer_.is_over() || finish();
     if (peer_.is_over()) return finish();
+    if (is_tunnel_) return tick_tunnel();
     if (requests_.empty()) return false;
     if (is_stalled_ && storm_.chance(30)) {
       is_stalled_ = false;
@@ -253,6 +276,13 @@ class ClientSide final : public http::ResponseListener {
   }
 
  private:
+  bool tick_tunnel() {
+    if (storm_.chance(2)) return vanish();
+    if (std::exchange(has_spoken_, true)) return true;
+    peer_.send(body_of(tunnel_token_, storm_.random.below(100'000)));
+    if (storm_.chance(50)) peer_.half_close();
+    return true;
+  }
   Request make_request() {
     Request one;
     one.token = storm_.next_token++;
@@ -287,6 +317,8 @@ class ClientSide final : public http::ResponseListener {
                "\r\nX-Bytes: " + std::to_string(one.body_bytes) + "\r\n";
     if (has_body && storm_.chance(10)) one.text += "Expect: 100-continue\r\n";  // and does not wait
     if (storm_.chance(4)) one.text += "Connection: close\r\n";
+    one.upgrades = one.method == http::Method::get && one.minor_version == 1 && storm_.chance(15);
+    if (one.upgrades) one.text += "Connection: Upgrade\r\nUpgrade: storm\r\n";
     if (!has_body) {
       one.text += "\r\n";
     } else if (one.minor_version == 1 && storm_.chance(40)) {
@@ -311,8 +343,13 @@ class ClientSide final : public http::ResponseListener {
     peer_.received.clear();
     std::string_view left = bytes;
     while (!left.empty()) {
+      if (is_tunnel_) {
+        if (!is_body_of(tunnel_token_, body_read_, left)) storm_.blame("the bytes of another tunnel");
+        body_read_ += left.size();
+        return;
+      }
       if (requests_.empty()) return storm_.blame("an answer that nobody asked for: " + std::string(left.substr(0, 80)));
-      if (!is_expecting_) parser_.expect(requests_.front().method);
+      if (!is_expecting_) parser_.expect(requests_.front().method, requests_.front().upgrades);
       is_expecting_ = true;
       http::FeedResult fed = parser_.feed(left);
       left.remove_prefix(fed.consumed);
@@ -324,14 +361,20 @@ class ClientSide final : public http::ResponseListener {
     auto token = head.find("x-token");
     body_read_ = 0;
     is_ours_ = !token;
+    if (token && *token != std::to_string(asked.token))
+      storm_.blame("the answer to " + std::string(*token) + " went to " + std::to_string(asked.token));
+    if (head.status == 101) {
+      is_tunnel_ = true;
+      tunnel_token_ = asked.token;
+      ++storm_.tunnels;
+      return;
+    }
     if (head.status < 200) {
       if (asked.minor_version == 0) storm_.blame("an interim answer to HTTP/1.0");
       return;
     }
     is_in_answer_ = true;
     if (asked.minor_version == 0 && head.is_chunked) storm_.blame("chunks to HTTP/1.0");
-    if (token && *token != std::to_string(asked.token))
-      storm_.blame("the answer to " + std::string(*token) + " went to " + std::to_string(asked.token));
     static constexpr int kOurs[] = {400, 404, 408, 502, 503, 504};
     if (!token && std::find(std::begin(kOurs), std::end(kOurs), head.status) == std::end(kOurs))
       storm_.blame("an answer without a token: " + std::to_string(head.status));
@@ -371,6 +414,8 @@ class ClientSide final : public http::ResponseListener {
   std::string to_send_;
   std::size_t body_read_ = 0;
   bool is_expecting_ = false, is_in_answer_ = false, is_ours_ = false, is_stalled_ = false;
+  bool is_tunnel_ = false, has_spoken_ = false;
+  std::uint64_t tunnel_token_ = 0;
 };
 
 class StressTest : public ::testing::Test {
@@ -379,7 +424,7 @@ class StressTest : public ::testing::Test {
     auto& config = harness->config;
     config.timeouts.stream_idle = config.timeouts.first_byte = 300ms;
     config.timeouts.downstream_idle = config.timeouts.queue = 300ms;
-    config.timeouts.header = 300ms;
+    config.timeouts.header = config.timeouts.tunnel_idle = 300ms;
     config.timeouts.linger = 200ms;
     config.limits.upstream_connections_per_endpoint_max = 3;
     RouteConfig route;
@@ -428,8 +473,8 @@ class StressTest : public ::testing::Test {
     backends.clear();
     harness.reset();
     EXPECT_EQ(open_descriptors(), descriptors);
-    std::printf("seed %lu: %zu answers, %zu of ours, %zu cut\n", static_cast<unsigned long>(seed), storm->answered,
-                storm->answered_by_us, storm->cut);
+    std::printf("seed %lu: %zu answers, %zu of ours, %zu cut, %zu tunnels\n", static_cast<unsigned long>(seed),
+                storm->answered, storm->answered_by_us, storm->cut, storm->tunnels);
   }
   void rage() {
     std::vector<std::unique_ptr<ClientSide>> clients;
