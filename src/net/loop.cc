@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "net/process_box.h"
 #include "net/timers.h"
+#include "net/tls_bench.h"
 
 namespace lotse::net {
 namespace {
@@ -77,6 +78,7 @@ struct Loop::Impl final : TimerDriver {
   std::uint64_t turn_count = 0, turn_began_ns = 0, idle_ns = 0;
   std::atomic<std::uint64_t> busy_ns_max{0};  // written here, taken by whoever asks
   std::array<char, kReadBufferBytes> buffer;
+  std::unique_ptr<TlsBench> tls_bench;
   std::unique_ptr<Timers> timers;  // last: it asks us for the time
 };
 
@@ -256,6 +258,10 @@ Timers& Loop::timers() { return *impl_->timers; }
 const Clock& Loop::clock() const { return impl_->clock; }
 Instant Loop::now() const { return impl_->now(); }
 std::span<char> Loop::read_buffer() { return impl_->buffer; }
+TlsBench& Loop::tls_bench() {
+  if (!impl_->tls_bench) impl_->tls_bench = std::make_unique<TlsBench>(*this);
+  return *impl_->tls_bench;
+}
 std::uint64_t Loop::turns() const { return impl_->turn_count; }
 Duration Loop::busy_max() {
   return std::chrono::nanoseconds(impl_->busy_ns_max.exchange(0, std::memory_order_relaxed));

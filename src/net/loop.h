@@ -14,6 +14,7 @@ struct uv_loop_s;
 
 namespace lotse::net {
 
+class TlsBench;
 class Timers;
 
 class Loop {
@@ -40,6 +41,7 @@ class Loop {
   Instant now() const;  // cached at the start of the turn: cheap, for deadlines; clock().now() asks the kernel
 
   std::span<char> read_buffer();  // 64 KiB shared by every stream of the loop: an idle connection owns none
+  TlsBench& tls_bench();          // what TLS streams share in the same way; made when the first one asks
   std::uint64_t turns() const;    // loop iterations so far
   Duration busy_max();            // any thread: the longest turn since the last call (lag metric)
 

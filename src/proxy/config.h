@@ -15,6 +15,7 @@
 #include "model/app.h"
 #include "model/app_id.h"
 #include "net/address.h"
+#include "net/tls.h"
 
 namespace lotse::proxy {
 
@@ -27,10 +28,23 @@ struct AccessLogConfig {   // access_log; absent: off
   // format: json is the only one.
 };
 
+struct CertificateConfig {  // listeners[].tls.certificates[]; PEM files, relative to the configuration's folder,
+                            // watched
+  std::string cert;         // the certificate, then its chain
+  std::string key;
+};
+
+struct ListenerTlsConfig {                                // listeners[].tls; absent: plain
+  std::vector<CertificateConfig> certificates;            // at least one; the first is for names that no other one has
+  net::TlsPolicy policy = net::TlsPolicy::intermediate;   // Mozilla's `modern` or `intermediate`
+  net::TlsVersion min_version = net::TlsVersion::tls1_2;  // "1.2" or "1.3"; `modern` is 1.3 in any case
+};
+
 struct ListenerConfig {  // listeners[]
   std::string name;      // unique; routes and metrics name it
   std::string address;   // "0.0.0.0:80", "[::]:80"; unique
   net::Address parsed_address;
+  std::optional<ListenerTlsConfig> tls;
 };
 
 struct HostPattern {         // lower case, without port

@@ -43,6 +43,18 @@ Json to_json(const RouteConfig& route) {
   return json;
 }
 
+Json to_json(const ListenerConfig& listener) {
+  Json json = {{"name", listener.name}, {"address", listener.address}};
+  if (!listener.tls) return json;
+  Json certificates = Json::array();
+  for (const CertificateConfig& one : listener.tls->certificates)
+    certificates.push_back({{"cert", one.cert}, {"key", one.key}});
+  json["tls"] = {{"certificates", certificates},
+                 {"policy", listener.tls->policy == net::TlsPolicy::modern ? "modern" : "intermediate"},
+                 {"min_version", listener.tls->min_version == net::TlsVersion::tls1_2 ? "1.2" : "1.3"}};
+  return json;
+}
+
 Json to_json(const DiscoveryConfig& discovery) {
   Json sources = Json::array();
   for (const SourceConfig& source : discovery.sources) {
@@ -102,7 +114,7 @@ std::string to_json_text(const Config& config) {
   if (config.access_log) json["access_log"] = {{"path", config.access_log->path}, {"format", "json"}};
   json["listeners"] = Json::array();
   for (const ListenerConfig& listener : config.listeners) {
-    json["listeners"].push_back({{"name", listener.name}, {"address", listener.address}});
+    json["listeners"].push_back(to_json(listener));
   }
   json["routes"] = Json::array();
   for (const RouteConfig& route : config.routes) json["routes"].push_back(to_json(route));

@@ -102,6 +102,12 @@ void ConfigReport::warning(const std::string& key, std::string what) {
   if (warnings_.size() < kConfigProblemsMax) warnings_.push_back(make(place_of(key), key, std::move(what)));
 }
 
+std::string ConfigReport::file_beside(const std::string& path) const {
+  std::size_t slash = file_.rfind('/');
+  if (path.starts_with('/') || slash == std::string::npos) return path;
+  return file_.substr(0, slash + 1) + path;
+}
+
 std::string ConfigReport::where(const std::string& key) const {
   return fmt::format("{} ({}:{})", key, file_, place_of(key).line);
 }

@@ -35,6 +35,8 @@ class ConfigReport {
   void warning(const std::string& key, std::string what);
   std::string where(const std::string& key) const;  // "routes[0] (lb.yaml:12)"
 
+  std::string file_beside(const std::string& path) const;  // a path in the file is relative to the file's folder
+
   bool is_good() const { return problems_.empty(); }
   std::vector<ConfigProblem> take_problems();  // ordered by place; the last says how many were dropped
   std::vector<ConfigProblem> take_warnings();

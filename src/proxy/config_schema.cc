@@ -166,11 +166,52 @@ void read_routes(R& reader, const Located& at, Config& into) {
   }
 }
 
+// ---- listeners[].tls
+
+template <auto member>
+void file_field(R& reader, const Located& at, OwnerOf<member>& into) {
+  if (auto text = reader.text(at)) into.*member = reader.report().file_beside(*text);
+}
+
+constexpr Key<CertificateConfig> kCertificateKeys[] = {
+    {"cert", file_field<&CertificateConfig::cert>, true},
+    {"key", file_field<&CertificateConfig::key>, true},
+};
+
+void read_certificates(R& reader, const Located& at, ListenerTlsConfig& into) {
+  for (const Located& item : reader.items(at)) {
+    CertificateConfig certificate;
+    reader.map<CertificateConfig>(item, certificate, kCertificateKeys);
+    into.certificates.push_back(std::move(certificate));
+  }
+  if (into.certificates.empty()) reader.problem(at, "needs at least one");
+}
+
+void read_policy(R& reader, const Located& at, ListenerTlsConfig& into) {
+  if (auto choice = reader.one_of(at, {"modern", "intermediate"})) into.policy = static_cast<net::TlsPolicy>(*choice);
+}
+
+void read_min_version(R& reader, const Located& at, ListenerTlsConfig& into) {
+  if (auto choice = reader.one_of(at, {"1.2", "1.3"})) into.min_version = static_cast<net::TlsVersion>(*choice);
+}
+
+constexpr Key<ListenerTlsConfig> kListenerTlsKeys[] = {
+    {"certificates", read_certificates, true},
+    {"policy", read_policy},
+    {"min_version", read_min_version},
+};
+
+void read_listener_tls(R& reader, const Located& at, ListenerConfig& into) {
+  into.tls.emplace();
+  reader.map<ListenerTlsConfig>(at, *into.tls, kListenerTlsKeys);
+}
+
 // ---- listeners[], admin, access_log, expose
 
 constexpr Key<ListenerConfig> kListenerKeys[] = {
     {"name", text_field<&ListenerConfig::name>, true},
     {"address", read_listener_address, true},
+    {"tls", read_listener_tls},
 };
 
 void read_listeners(R& reader, const Located& at, Config& into) {

@@ -23,7 +23,7 @@ DownstreamConnection::DownstreamConnection(Worker& worker, std::shared_ptr<Worke
     : worker_(worker),
       listener_(std::move(listener)),
       stream_(std::move(stream)),
-      client_(make_client_info(stream_->peer(), listener_->local, worker.config().http)),
+      client_(make_client_info(stream_->peer(), listener_->local, worker.config().http, listener_->tls != nullptr)),
       parser_(*this, worker.http_limits()),
       deadline_(worker.loop(), [this] {
         Turn turn(worker_);

@@ -144,12 +144,15 @@ void append_forwarded(const http::RequestHead& head, const ClientInfo& client, c
 
 }  // namespace
 
-ClientInfo make_client_info(const net::Address& peer, const net::Address& local, const HttpConfig& http) {
+ClientInfo make_client_info(const net::Address& peer, const net::Address& local, const HttpConfig& http,
+                            bool is_encrypted) {
   ClientInfo info;
+  if (is_encrypted) info.scheme = "https";
   info.ip = peer.is_unix() || peer.is_empty() ? "unix" : peer.ip();
   if (info.ip.starts_with("::ffff:")) info.ip.erase(0, 7);  // IPv4 that came over a dual-stack socket
   bool is_v6 = info.ip.find(':') != std::string::npos;
-  info.forwarded = (is_v6 ? "for=\"[" + info.ip + "]\"" : "for=" + info.ip) + ";proto=http;host=\"";
+  info.forwarded =
+      (is_v6 ? "for=\"[" + info.ip + "]\"" : "for=" + info.ip) + ";proto=" + std::string(info.scheme) + ";host=\"";
   info.port = local.is_unix() ? "" : std::to_string(local.port());
   info.is_trusted = std::any_of(http.trusted_proxies.begin(), http.trusted_proxies.end(),
                                 [&](const Cidr& range) { return range.contains(peer); });

@@ -21,7 +21,8 @@ struct ClientInfo {
   std::string port;         // the one it connected to
   bool is_trusted = false;  // the peer is a proxy whose X-Forwarded-* we believe
 };
-ClientInfo make_client_info(const net::Address& peer, const net::Address& local, const HttpConfig& http);
+ClientInfo make_client_info(const net::Address& peer, const net::Address& local, const HttpConfig& http,
+                            bool is_encrypted = false);
 
 // Appends the fields to send upstream: what the client sent, filtered, then ours.
 void append_request_fields(const http::RequestHead& head, const ClientInfo& client, bool keep_underscore_fields,

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "proxy/proxy_impl.h"
+#include "proxy/tls_listeners.h"
 
 namespace lotse::proxy {
 
@@ -73,7 +74,8 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
   }
   // What can fail comes first, so that a failure changes nothing.
   std::vector<std::pair<ListenerInfo, std::vector<net::UniqueFd>>> bound;
-  auto outcome = bind_new(*new_config, bound);
+  auto contexts = load_tls_contexts(*new_config);
+  auto outcome = contexts ? bind_new(*new_config, bound) : fail(contexts.error());
   if (outcome && new_config->access_log) outcome = shared->access_log.open(new_config->access_log->path);
   if (!outcome) {
     if (is_first) {  // as if it had never been called
@@ -98,21 +100,20 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
 
   std::vector<ListenerInfo> old = std::exchange(listeners, {});
   for (const ListenerConfig& wanted : new_config->listeners) {
+    ListenerRole role{wanted.name, (*contexts)[wanted.address]};
     auto fresh =
         std::find_if(bound.begin(), bound.end(), [&](const auto& one) { return one.first.address == wanted.address; });
     if (fresh == bound.end()) {
       auto kept = std::find_if(old.begin(), old.end(), [&](const auto& one) { return one.address == wanted.address; });
       listeners.push_back(*kept);
-      post_to_all(
-          [address = wanted.address, name = wanted.name](Worker& worker) { worker.rename_listener(address, name); },
-          nullptr);
+      post_to_all([address = wanted.address, role](Worker& worker) { worker.change_listener(address, role); }, nullptr);
       continue;
     }
     listeners.push_back(fresh->first);
     for (std::size_t i = 0; i < workers.size(); ++i) {
       auto socket = std::make_shared<net::UniqueFd>(std::move(fresh->second[i]));
-      workers[i]->post([socket, name = wanted.name, address = wanted.address](Worker& worker) {
-        worker.add_listener(name, address, std::move(*socket));
+      workers[i]->post([socket, role, address = wanted.address](Worker& worker) {
+        worker.add_listener(role, address, std::move(*socket));
       });
     }
   }

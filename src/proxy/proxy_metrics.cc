@@ -87,6 +87,8 @@ constexpr CounterMetric kCounters[] = {
     {"lotse_queue_timeouts_total", "Requests that waited for a connection in vain.", &WorkerCounters::queue_timeouts},
     {"lotse_queue_refusals_total", "Requests refused because their app's queue was full.",
      &WorkerCounters::queue_refusals},
+    {"lotse_tls_failures_total", "TLS handshakes that failed or were too slow.", &WorkerCounters::tls_failures},
+    {"lotse_tls_resumptions_total", "TLS handshakes that resumed a session.", &WorkerCounters::tls_resumptions},
     {"lotse_accept_pauses_total", "Times a worker stopped accepting at the bound.", &WorkerCounters::accept_pauses},
 };
 
@@ -134,6 +136,14 @@ void Proxy::Impl::write_metrics(std::string& out) const {
     text.head(metric.name, metric.type, metric.help);
     text.line(metric.name, "", sum);
   }
+  text.head("lotse_tls_handshakes_total", "counter", "TLS handshakes that were done, by version.");
+  std::uint64_t tls12 = 0, tls13 = 0;
+  for (const auto& worker : workers) {
+    tls12 += worker->counters().tls12_handshakes.get();
+    tls13 += worker->counters().tls13_handshakes.get();
+  }
+  text.line("lotse_tls_handshakes_total", "version=\"1.2\"", tls12);
+  text.line("lotse_tls_handshakes_total", "version=\"1.3\"", tls13);
   text.head("lotse_worker_loop_busy_seconds_max", "gauge",
             "The longest turn of a worker's loop since the last scrape.");
   for (const auto& worker : workers) {

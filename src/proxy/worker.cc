@@ -117,9 +117,10 @@ void Worker::on_confirmation(const std::shared_ptr<EndpointRecord>& record, Conf
 
 // Listeners -------------------------------------------------------------------------------------------------------
 
-void Worker::add_listener(std::string name, std::string address, net::UniqueFd socket) {
+void Worker::add_listener(ListenerRole role, std::string address, net::UniqueFd socket) {
   auto listener = std::make_shared<WorkerListener>();
-  listener->name = std::move(name);
+  listener->name = std::move(role.name);
+  listener->tls = std::move(role.tls);
   listener->address = std::move(address);
   listener->local = net::local_address(socket.get());
   auto opened = net::Listener::open(loop_, std::move(socket),
@@ -133,9 +134,12 @@ void Worker::add_listener(std::string name, std::string address, net::UniqueFd s
   listeners_.push_back(std::move(listener));
 }
 
-void Worker::rename_listener(std::string_view address, std::string name) {
+void Worker::change_listener(std::string_view address, ListenerRole role) {
   for (const auto& listener : listeners_) {
-    if (listener->address == address) listener->name = name;
+    if (listener->address != address) continue;
+    listener->name = std::move(role.name);
+    listener->tls = std::move(role.tls);
+    return;
   }
 }
 
@@ -160,15 +164,28 @@ void Worker::close_listener(WorkerListener& listener) {
 }
 
 void Worker::accept(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream) {
-  auto* connection =
-      new DownstreamConnection(*this, listener, std::move(stream));  // owned by downstreams_ until buried
-  downstreams_.push_back(*connection);
-  ++downstream_count_;
   counters_.downstream_accepted.add();
+  if (listener->tls) {
+    keep(*new TlsHandshake(*this, listener, std::move(stream)));
+  } else {
+    admit(listener, std::move(stream));
+  }
+  check_accepting();
+}
+
+void Worker::admit(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream) {
+  auto* connection = new DownstreamConnection(*this, listener, std::move(stream));
+  keep(*connection);
+  connection->start();
+  if (is_draining_ || listener->is_closed) connection->drain();  // its handshake was older than that
+}
+
+// Owned by downstreams_ until it is buried.
+void Worker::keep(Downstream& connection) {
+  downstreams_.push_back(connection);
+  ++downstream_count_;
   counters_.downstream_open.add();
   shared_.downstream_open.fetch_add(1, std::memory_order_relaxed);
-  connection->start();
-  check_accepting();
 }
 
 // At the bound of the process we stop accepting; the kernel queues. Another worker's connection may close meanwhile, so

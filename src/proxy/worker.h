@@ -22,6 +22,7 @@
 #include "proxy/outbox.h"
 #include "proxy/retry_budget.h"
 #include "proxy/routing_state.h"
+#include "proxy/tls_handshake.h"
 #include "proxy/upstream_connection.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/worker_counters.h"
@@ -43,10 +44,16 @@ struct WorkerShared {
   explicit WorkerShared(std::size_t workers) : worker_count(workers), unrouted("", workers) {}
 };
 
+struct ListenerRole {  // what a reload may change of a listener that keeps its socket
+  std::string name;
+  std::shared_ptr<const net::TlsServerContext> tls;  // null: plain
+};
+
 struct WorkerListener {
   std::string name;
-  std::string address;  // as configured: its identity over reloads
-  net::Address local;   // bound
+  std::string address;                               // as configured: its identity over reloads
+  net::Address local;                                // bound
+  std::shared_ptr<const net::TlsServerContext> tls;  // null: plain
   std::unique_ptr<net::Listener> socket;
   bool is_closed = false;  // its connections finish what they have begun
 };
@@ -69,8 +76,8 @@ class Worker {
   // Posted by the Proxy, on the worker's thread.
   void apply_config(std::shared_ptr<const Config> config, std::size_t upstream_connections_max);
   void apply(const RoutingUpdate& update);
-  void add_listener(std::string name, std::string address, net::UniqueFd socket);
-  void rename_listener(std::string_view address, std::string name);
+  void add_listener(ListenerRole role, std::string address, net::UniqueFd socket);
+  void change_listener(std::string_view address, ListenerRole role);  // for what it accepts from now on
   void remove_listener(std::string_view address);
   void begin_drain();
   void on_confirmation(const std::shared_ptr<EndpointRecord>& record, Confirmation confirmation);
@@ -102,6 +109,8 @@ class Worker {
   IntrusiveList<DownstreamUser, InFinished>& finished() { return finished_; }
   void bury(UpstreamConnection& connection);  // closed: destroyed when the callbacks are done
   void bury(Downstream& connection);
+  // A connection of a client that is ready for HTTP: plain, or with its handshake done.
+  void admit(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream);
 
  private:
   friend class Turn;
@@ -109,6 +118,7 @@ class Worker {
   void finish_exchanges();
   void serve_waiting();
   void drop_quiet_records();
+  void keep(Downstream& connection);
   void accept(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream);
   void check_accepting();
   void close_listener(WorkerListener& listener);

@@ -22,6 +22,9 @@ struct alignas(64) WorkerCounters {
   Counter queue_refusals;   // the app's queue was full
   Counter accept_pauses;    // at the bound of downstream connections
   Counter upstream_open;
+  Counter tls12_handshakes, tls13_handshakes;  // that were done
+  Counter tls_resumptions;                     // of both
+  Counter tls_failures;
 };
 
 }  // namespace lotse::proxy
