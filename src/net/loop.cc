@@ -74,6 +74,7 @@ struct Loop::Impl final : TimerDriver {
   Works posted;  // guarded by the mutex
   std::atomic<bool> stop_wanted = false;
   Works deferred, running;
+  std::function<void()> after_poll;
 
   std::uint64_t turn_count = 0, turn_began_ns = 0, idle_ns = 0;
   std::atomic<std::uint64_t> busy_ns_max{0};  // written here, taken by whoever asks
@@ -104,7 +105,11 @@ Loop::Impl::Impl() {
     of(handle).run_deferred();
     of(handle).end_turn();
   });
-  uv_check_start(&check, [](uv_check_t* handle) { of(handle).run_deferred(); });
+  uv_check_start(&check, [](uv_check_t* handle) {
+    Impl& self = of(handle);
+    if (self.after_poll) self.after_poll();
+    self.run_deferred();
+  });
   uv_unref(as_handle(&prepare));
   uv_unref(as_handle(&check));
   uv_unref(as_handle(&timer));
@@ -246,6 +251,8 @@ void Loop::post(std::function<void()> work) {
   }
   if (was_empty) uv_async_send(&impl_->async);
 }
+
+void Loop::set_after_poll(std::function<void()> work) { impl_->after_poll = std::move(work); }
 
 void Loop::defer(std::function<void()> work) {
   impl_->deferred.push_back(std::move(work));

@@ -36,6 +36,9 @@ class Loop {
   // From a loop callback: runs `work` after the current callbacks, before polling again. Safe way to delete oneself.
   void defer(std::function<void()> work);
 
+  // Called in every turn when the poll's callbacks are over, before what was deferred. One per loop; empty: none.
+  void set_after_poll(std::function<void()> work);
+
   Timers& timers();
   const Clock& clock() const;
   Instant now() const;  // cached at the start of the turn: cheap, for deadlines; clock().now() asks the kernel

@@ -45,7 +45,7 @@ bool DownstreamConnection::is_draining() const { return worker_.is_draining() ||
 // Reading ---------------------------------------------------------------------------------------------------------
 
 void DownstreamConnection::on_bytes(std::span<const char> bytes) {
-  Turn turn(worker_);
+  Turn turn(worker_, Turn::Writes::may_wait);
   std::string_view text(bytes.data(), bytes.size());
   worker_.counters().downstream_bytes_in.add(bytes.size());
   if (mode_ == Mode::tunnel) {
@@ -61,7 +61,7 @@ void DownstreamConnection::on_bytes(std::span<const char> bytes) {
     if (mode_ == Mode::http && exchange_ == nullptr && std::exchange(rest_was_discarded_, false)) next_request();
   }
   if (exchange_ == nullptr || mode_ == Mode::closed) return;
-  worker_.outbox().flush();
+  worker_.outbox().release_views();
   exchange_->on_request_read();
 }
 
@@ -263,6 +263,7 @@ void DownstreamConnection::after_exchange() {
   if (mode_ == Mode::closed) return;
   // A body that ends with the connection looks whole when the connection ends cleanly: so it must not.
   if (was_aborted_ && (ends_with_connection_ || mode_ == Mode::tunnel)) {
+    worker_.outbox().flush();
     stream_->reset();
     return close();
   }
@@ -289,7 +290,7 @@ void DownstreamConnection::next_request() {
     pending_offset_ += consume(std::string_view(pending_).substr(pending_offset_));
     if (mode_ != Mode::http) return;
     if (exchange_ != nullptr) {
-      worker_.outbox().flush();  // it may refer to what is pending
+      worker_.outbox().release_views();  // they may be of what is pending
       exchange_->on_request_read();
     }
     if (pending_offset_ == pending_.size()) {

@@ -20,13 +20,13 @@ bool is_lost_connection(Errc code) { return code == Errc::end_of_stream || code 
 
 void Exchange::keep_for_replay(std::string_view bytes) {
   if (keeps_body_ && body_.size() + bytes.size() <= worker_.config().limits.buffer_bytes_max) {
-    worker_.outbox().flush();  // it may refer to the body, which may move now
+    worker_.outbox().release_views();  // they may be of the body, which may move now
     body_.append(bytes);
     return;
   }
   replay_is_lost_ = true;
   if (!std::exchange(keeps_body_, false)) return;
-  worker_.outbox().flush();
+  worker_.outbox().release_views();
   body_.clear();
 }
 

@@ -186,7 +186,7 @@ void Exchange::send_request() {
     keeps_body_ = false;
     if (!body_.empty()) {
       replay_is_lost_ = true;
-      worker_.outbox().flush();  // it may refer to the body
+      worker_.outbox().release_views();  // they may be of the body
       body_.clear();
     }
   }

@@ -210,14 +210,15 @@ void append_response_fields(const http::ResponseHead& head, std::vector<http::Fi
 }
 
 void append_trailers(std::span<const http::Field> trailers, Arena* arena, std::vector<http::Field>& fields) {
-  static constexpr std::string_view kNever[] = {"authorization", "cookie",        "set-cookie",   "content-type",
+  static constexpr std::string_view kNever[] = {"authorization", "cookie",        "set-cookie",  "content-type",
                                                 "content-range", "cache-control", "max-forwards"};
   for (const http::Field& field : trailers) {
     if (field.id() != FieldId::other) continue;
     if (std::any_of(std::begin(kNever), std::end(kNever),
                     [&](std::string_view name) { return equals_ignoring_case(field.name, name); }))
       continue;
-    fields.push_back(arena != nullptr ? http::Field{arena->copy(field.name), arena->copy(field.value), FieldId::other} : field);
+    fields.push_back(arena != nullptr ? http::Field{arena->copy(field.name), arena->copy(field.value), FieldId::other}
+                                      : field);
   }
 }
 

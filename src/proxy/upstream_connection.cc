@@ -93,6 +93,7 @@ void UpstreamConnection::send_request(const RequestOut& head, std::string_view h
   may_be_repeated_ = http::is_idempotent(head.method) && !head.is_chunked && head.content_length.value_or(0) == 0;
   parser_.expect(head.method, !head.upgrade.empty());
   worker_.outbox().to(*stream_);
+  flushes_before_ = worker_.outbox().flushes();
   if (!head.authority.empty()) return write_request_head(worker_.outbox(), head);
   RequestOut with_host = head;
   with_host.authority = host_if_none;
@@ -138,7 +139,8 @@ void UpstreamConnection::abandon() {
 // Receiving -------------------------------------------------------------------------------------------------------
 
 void UpstreamConnection::on_bytes(std::span<const char> bytes) {
-  Turn turn(worker_);
+  if (is_unsent()) return fail_unsent();  // nobody can have answered
+  Turn turn(worker_, Turn::Writes::may_wait);
   worker_.counters().upstream_bytes_in.add(bytes.size());
   if (state_ == State::idle) {  // nobody asked: the next exchange would take it for its answer
     worker_.counters().pool_drops.add();
@@ -160,7 +162,7 @@ void UpstreamConnection::on_bytes(std::span<const char> bytes) {
       return end_of_answer(answer_keeps_alive_ && is_sent && fed.consumed == bytes.size());
     }
   }
-  worker_.outbox().flush();
+  worker_.outbox().release_views();
   if (user_ != nullptr) user_->on_upstream_read();
 }
 
@@ -205,6 +207,7 @@ void UpstreamConnection::end_of_answer(bool may_be_kept) {
 }
 
 void UpstreamConnection::on_end() {
+  if (is_unsent()) return fail_unsent();
   Turn turn(worker_);
   if (state_ == State::idle) return close();
   if (state_ == State::tunnel) {
@@ -216,6 +219,7 @@ void UpstreamConnection::on_end() {
 }
 
 void UpstreamConnection::on_error(Error error) {
+  if (is_unsent()) return fail_unsent();
   Turn turn(worker_);
   if (state_ == State::idle) return close();
   fail(error.code);
@@ -224,6 +228,24 @@ void UpstreamConnection::on_error(Error error) {
 void UpstreamConnection::on_drained() {
   Turn turn(worker_);
   if (user_ != nullptr) user_->on_upstream_drained();
+}
+
+// Is the request still in the outbox? Then the endpoint, which has something to say already, cannot mean it.
+bool UpstreamConnection::is_unsent() const {
+  return state_ == State::busy && user_ != nullptr && flushes_before_ == worker_.outbox().flushes();
+}
+
+// It had closed the idle connection, or spoiled it, before we used it again: any request may go to a fresh one.
+void UpstreamConnection::fail_unsent() {
+  worker_.outbox().forget(*stream_);
+  Turn turn(worker_);
+  worker_.counters().pool_drops.add();
+  UpstreamUser* user = std::exchange(user_, nullptr);
+  close();
+  user->on_upstream_failed({.stage = UpstreamFailure::Stage::before_answer,
+                            .code = Errc::end_of_stream,
+                            .was_reused = true,
+                            .is_unprocessed = true});
 }
 
 void UpstreamConnection::fail(Errc code, const char* reason) {

@@ -83,6 +83,8 @@ class UpstreamConnection final : public UpstreamLink,
   void use_one_of(std::vector<net::Address>& addresses);
   bool is_word_on_idleness(const http::ResponseHead& head) const;
   void end_of_answer(bool may_be_kept);
+  bool is_unsent() const;
+  void fail_unsent();
   void fail(Errc code, const char* reason = "");
   void close();  // the stream goes now, we go when the callbacks are over
 
@@ -93,6 +95,7 @@ class UpstreamConnection final : public UpstreamLink,
   std::unique_ptr<net::Lookup> lookup_;
   http::ResponseParser parser_;
   State state_ = State::connecting;
+  std::uint64_t flushes_before_ = 0;  // of the outbox, when the request was put there
   bool was_reused_ = false;
   bool request_is_chunked_ = false;
   bool request_is_whole_ = false;

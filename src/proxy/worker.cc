@@ -32,9 +32,10 @@ Worker::Worker(std::size_t index, WorkerShared& shared, std::uint64_t seed)
         check_accepting();
       }) {
   http_limits_.push_back(std::make_unique<const http::Limits>(config_->limits.http));
+  loop_.set_after_poll([this] { outbox_.flush(); });
 }
 
-Worker::~Worker() = default;
+Worker::~Worker() { loop_.set_after_poll({}); }
 
 // Main thread -----------------------------------------------------------------------------------------------------
 
@@ -280,10 +281,11 @@ void Worker::settle() {
 
 // What one exchange leaves behind may begin the next on the same connection, and that one may be over at once.
 void Worker::finish_exchanges() {
-  do {
-    outbox_.flush();
-    while (DownstreamUser* user = finished_.pop_front()) user->after_exchange();
-  } while (!outbox_.is_empty());
+  outbox_.release_views();
+  while (DownstreamUser* user = finished_.pop_front()) {
+    user->after_exchange();
+    outbox_.release_views();
+  }
 }
 
 // In order of arrival; one that still finds everything full keeps its place, or goes to the end of the queue when it

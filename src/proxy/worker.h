@@ -158,13 +158,20 @@ class Worker {
   std::thread thread_;
 };
 
-// Stands at the top of every callback from the loop: when the outermost one ends, what was composed is written,
-// finished exchanges make room for the next requests, and closed connections are destroyed.
+// Stands at the top of every callback from the loop: when the outermost one ends, finished exchanges make room for the
+// next requests, what was composed is written, and closed connections are destroyed. A callback that brings bytes may
+// leave small writes to the end of the poll (Outbox); any other sends first what earlier ones left.
 class Turn {
  public:
-  explicit Turn(Worker& worker) : worker_(worker) { ++worker_.turn_depth_; }
+  enum class Writes : std::uint8_t { at_once, may_wait };
+  explicit Turn(Worker& worker, Writes writes = Writes::at_once) : worker_(worker), writes_(writes) {
+    if (++worker_.turn_depth_ == 1 && writes_ == Writes::at_once) worker_.outbox_.flush();
+  }
   ~Turn() {
-    if (worker_.turn_depth_ == 1) worker_.settle();
+    if (worker_.turn_depth_ == 1) {
+      worker_.settle();
+      writes_ == Writes::at_once ? worker_.outbox_.flush() : worker_.outbox_.release_views();
+    }
     --worker_.turn_depth_;
   }
   Turn(const Turn&) = delete;
@@ -172,6 +179,7 @@ class Turn {
 
  private:
   Worker& worker_;
+  const Writes writes_;
 };
 
 }  // namespace lotse::proxy
