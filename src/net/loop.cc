@@ -68,6 +68,8 @@ struct Loop::Impl final : TimerDriver {
   SystemClock clock;
   Instant now_{};
   std::uint64_t now_of_ms = 0;  // the uv_now() that now_ belongs to
+  bool has_polled = false;      // nobody has asked for the time since
+  Instant turn_began{};
   bool is_running = false;
 
   std::mutex mutex;
@@ -76,8 +78,8 @@ struct Loop::Impl final : TimerDriver {
   Works deferred, running;
   std::function<void()> after_poll;
 
-  std::uint64_t turn_count = 0, turn_began_ns = 0, idle_ns = 0;
-  std::atomic<std::uint64_t> busy_ns_max{0};  // written here, taken by whoever asks
+  std::uint64_t turn_count = 0;
+  LoopLoad load;
   std::array<char, kReadBufferBytes> buffer;
   std::unique_ptr<TlsBench> tls_bench;
   std::unique_ptr<Timers> timers;  // last: it asks us for the time
@@ -93,7 +95,6 @@ thread_local const void* running_on_this_thread = nullptr;
 Loop::Impl::Impl() {
   ignore_sigpipe();
   CHECK(uv_loop_init(&loop) == 0);
-  uv_loop_configure(&loop, UV_METRICS_IDLE_TIME);
   uv_async_init(&loop, &async, [](uv_async_t* handle) { of(handle).on_wake(); });
   uv_prepare_init(&loop, &prepare);
   uv_check_init(&loop, &check);
@@ -146,17 +147,19 @@ Loop::Impl::~Impl() {
   CHECK(uv_loop_close(&loop) == 0);
 }
 
-// libuv updates its time right after polling, before any callback; ours follows when libuv's has moved. So every
-// callback of a turn sees one time, without a system call each, and suspends count (CLOCK_BOOTTIME).
+// The first question after a poll reads the clock, which stands for the whole turn: callbacks of one turn see one time,
+// without a system call each, and suspends count (CLOCK_BOOTTIME). When libuv's own time moves on before its timers
+// run, ours follows. libuv's measuring of idle time (UV_METRICS_IDLE_TIME) is not used: it polls twice per turn.
 Instant Loop::Impl::now() {
   if (!is_running) {
     uv_update_time(&loop);
     return clock.now();
   }
   std::uint64_t ms = uv_now(&loop);
-  if (ms != now_of_ms) {
+  if (has_polled || ms != now_of_ms) {
     now_of_ms = ms;
     now_ = clock.now();
+    if (std::exchange(has_polled, false)) turn_began = now_;
   }
   return now_;
 }
@@ -175,9 +178,8 @@ void Loop::Impl::run(uv_run_mode mode) {
   const void* outer = std::exchange(running_on_this_thread, this);
   uv_update_time(&loop);
   now_of_ms = uv_now(&loop);
-  now_ = clock.now();
-  turn_began_ns = uv_hrtime();
-  idle_ns = uv_metrics_idle_time(&loop);
+  turn_began = now_ = clock.now();
+  has_polled = false;
   is_running = true;
   // Without keep-alive the wake-up handle does not count as a reason to stay, but what was posted does.
   do uv_run(&loop, mode);
@@ -188,6 +190,7 @@ void Loop::Impl::run(uv_run_mode mode) {
 }
 
 void Loop::Impl::on_wake() {
+  static_cast<void>(now());  // the turn begins here, whether or not somebody asks
   if (stop_wanted) uv_stop(&loop);
   run_posted();
 }
@@ -211,14 +214,10 @@ void Loop::Impl::run_deferred() {
   if (deferred.empty()) uv_idle_stop(&idle);
 }
 
+// Right before polling. A turn in which nobody asked for the time did nothing worth counting.
 void Loop::Impl::end_turn() {
   ++turn_count;
-  std::uint64_t now_ns = uv_hrtime(), idle_now_ns = uv_metrics_idle_time(&loop);
-  std::uint64_t waited_ns = idle_now_ns - idle_ns, took_ns = now_ns - turn_began_ns;
-  if (took_ns > waited_ns + busy_ns_max.load(std::memory_order_relaxed))
-    busy_ns_max.store(took_ns - waited_ns, std::memory_order_relaxed);
-  turn_began_ns = now_ns;
-  idle_ns = idle_now_ns;
+  if (!std::exchange(has_polled, true)) load.add(clock.now() - turn_began);
 }
 
 Loop::Loop() : impl_(std::make_unique<Impl>()) {}
@@ -270,9 +269,7 @@ TlsBench& Loop::tls_bench() {
   return *impl_->tls_bench;
 }
 std::uint64_t Loop::turns() const { return impl_->turn_count; }
-Duration Loop::busy_max() {
-  return std::chrono::nanoseconds(impl_->busy_ns_max.exchange(0, std::memory_order_relaxed));
-}
+LoopLoad& Loop::load() { return impl_->load; }
 uv_loop_s* Loop::raw() { return &impl_->loop; }
 
 }  // namespace lotse::net

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "base/clock.h"
+#include "net/loop_load.h"
 
 struct uv_loop_s;
 
@@ -41,12 +42,14 @@ class Loop {
 
   Timers& timers();
   const Clock& clock() const;
-  Instant now() const;  // cached at the start of the turn: cheap, for deadlines; clock().now() asks the kernel
+  // Read once a turn, when first asked for after a poll: every callback of the turn sees one time, good to the
+  // microsecond at the turn's beginning. clock().now() asks the kernel.
+  Instant now() const;
 
   std::span<char> read_buffer();  // 64 KiB shared by every stream of the loop: an idle connection owns none
   TlsBench& tls_bench();          // what TLS streams share in the same way; made when the first one asks
   std::uint64_t turns() const;    // loop iterations so far
-  Duration busy_max();            // any thread: the longest turn since the last call (lag metric)
+  LoopLoad& load();               // any thread
 
   uv_loop_s* raw();
 

@@ -148,7 +148,7 @@ void Proxy::Impl::write_metrics(std::string& out) const {
             "The longest turn of a worker's loop since the last scrape.");
   for (const auto& worker : workers) {
     text.line("lotse_worker_loop_busy_seconds_max", fmt::format("worker=\"{}\"", worker->index()),
-              std::chrono::duration<double>(worker->busy_max()).count());
+              std::chrono::duration<double>(worker->load().take_longest()).count());
   }
   text.head("lotse_requests_total", "counter", "Requests by app and class of the status; app \"\": none was found.");
   write_app(text, shared->unrouted, false);

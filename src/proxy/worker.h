@@ -71,7 +71,7 @@ class Worker {
   // Any thread.
   const WorkerCounters& counters() const { return counters_; }
   std::size_t index() const { return index_; }
-  Duration busy_max() { return loop_.busy_max(); }  // the longest turn since the last call
+  net::LoopLoad& load() { return loop_.load(); }
 
   // Posted by the Proxy, on the worker's thread.
   void apply_config(std::shared_ptr<const Config> config, std::size_t upstream_connections_max);

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <array>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -171,7 +173,8 @@ TEST(Loop, ShowsOneTimeDuringATurn) {
 TEST(Loop, CountsTurnsAndKnowsItsLongest) {
   Loop loop;
   loop.run_once_ready();
-  static_cast<void>(loop.busy_max());
+  static_cast<void>(loop.load().take_longest());
+  Duration busy_before = loop.load().busy();
   std::uint64_t turns = loop.turns();
   loop.post([&] {
     Instant end = loop.clock().now() + 20ms;
@@ -181,9 +184,41 @@ TEST(Loop, CountsTurnsAndKnowsItsLongest) {
   wait.start(60ms);  // waiting is not work
   loop.run();
   EXPECT_GT(loop.turns(), turns);
-  Duration busy = loop.busy_max();
+  Duration busy = loop.load().busy() - busy_before;
   EXPECT_GE(busy, 19ms);
-  EXPECT_EQ(loop.busy_max(), 0ms);
+  EXPECT_LT(busy, 60ms) << "waiting counts as work";
+  EXPECT_GE(loop.load().take_longest(), 19ms);
+  EXPECT_EQ(loop.load().take_longest(), 0ms);
+}
+
+TEST(Loop, ReadsTheClockAnewInEveryTurn) {
+  Loop loop;
+  std::vector<Duration> late;
+  std::function<void()> step = [&] {
+    late.push_back(loop.clock().now() - loop.now());
+    for (Instant end = loop.clock().now() + 200us; loop.clock().now() < end;) {}  // well within a millisecond
+    if (late.size() < 20) return loop.post(step);
+    loop.stop();
+  };
+  loop.post(step);
+  loop.run();
+  std::sort(late.begin(), late.end());
+  EXPECT_LT(late[10], 100us) << "the time of a turn before";
+}
+
+TEST(LoopLoad, PutsATurnUnderTheFirstBoundThatIsLonger) {
+  for (std::size_t bucket = 0; bucket + 1 < LoopLoad::kBuckets; ++bucket) {
+    auto bound = static_cast<std::uint64_t>(LoopLoad::bound(bucket).count());
+    EXPECT_EQ(LoopLoad::index_of(bound - 1), bucket);
+    EXPECT_EQ(LoopLoad::index_of(bound), bucket + 1);
+  }
+  EXPECT_EQ(LoopLoad::index_of(0), 0U);
+  EXPECT_EQ(LoopLoad::index_of(~std::uint64_t{0}), LoopLoad::kBuckets - 1);
+  LoopLoad load;
+  load.add(1ms);
+  load.add(Duration(-5));  // a clock that was set back counts as nothing
+  EXPECT_EQ(load.busy(), 1ms);
+  EXPECT_EQ(load.turns_in(0), 1U);
 }
 
 TEST(Loop, IgnoresSigpipe) {

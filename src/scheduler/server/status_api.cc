@@ -190,7 +190,7 @@ std::string StatusApi::prometheus_text() {
   for (const auto& [name, count] : tasks_by_state(state)) {
     gauge("lotse_tasks", count, "Tasks by state", "{state=\"" + name + "\"}");
   }
-  samples.push_back({"lotse_loop_busy_seconds_max", "", seconds(parts_.loop.busy_max()), "gauge",
+  samples.push_back({"lotse_loop_busy_seconds_max", "", seconds(parts_.loop.load().take_longest()), "gauge",
                      "The longest turn of the event loop since the last scrape"});
   std::string text, last_name;
   for (const Sample& sample : samples) append(text, sample, last_name);
