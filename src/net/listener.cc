@@ -1,8 +1,10 @@
 // Accepting, over uv_poll_t and accept4 rather than uv_listen: libuv always holds one accepted connection of a paused
 // listener, and when descriptors run out it accepts and drops clients. Here the kernel's queue keeps them.
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -39,7 +41,8 @@ class PollListener final : public Listener {
   int open();
   void pause() override;
   void resume() override;
-  void accept_all_queued() override;
+  bool ignore_new_clients() override;
+  bool accept_all_queued() override;
   Address address() const override { return address_; }
 
  private:
@@ -47,7 +50,7 @@ class PollListener final : public Listener {
   enum class Outcome : std::uint8_t { accepted, none_waiting, out_of_resources };
 
   void watch();
-  void accept_some();
+  bool accept_some();  // true: nothing is left waiting
   Outcome accept_one(const std::function<void(std::unique_ptr<Stream>)>& on_accept);
   void wait_for_resources(int code);
 
@@ -90,24 +93,39 @@ void PollListener::resume() {
   watch();
 }
 
-void PollListener::accept_all_queued() {
-  wants_all_ = true;
-  if (gone_ == nullptr) accept_some();  // else the call that is under way goes on to the end
+// A socket filter sees every packet for this listener from its TCP header on: a SYN without ACK (flags in byte 13) is
+// dropped. Accepted connections inherit the filter, which never matches there.
+bool PollListener::ignore_new_clients() {
+  if (address_.is_unix()) return false;
+  constexpr std::uint32_t kFlagsAt = 13, kSynAndAck = 0x12, kSyn = 0x02, kDrop = 0, kKeep = 0xffffffff;
+  std::array<sock_filter, 5> code{{BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kFlagsAt),
+                                   BPF_STMT(BPF_ALU | BPF_AND | BPF_K, kSynAndAck),
+                                   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kSyn, 0, 1), BPF_STMT(BPF_RET | BPF_K, kDrop),
+                                   BPF_STMT(BPF_RET | BPF_K, kKeep)}};
+  sock_fprog program{.len = code.size(), .filter = code.data()};
+  return setsockopt(fd_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
 }
 
-void PollListener::accept_some() {
-  bool gone = false;
+bool PollListener::accept_all_queued() {
+  wants_all_ = true;
+  return gone_ == nullptr && accept_some();  // else the call that is under way goes on to the end
+}
+
+bool PollListener::accept_some() {
+  bool gone = false, none_left = false;
   gone_ = &gone;
   auto on_accept = std::move(on_accept_);  // so that it outlives us if it destroys us
   for (int count = 0; wants_all_ || (count < kAcceptsPerTurnMax && !is_paused_); ++count) {
     Outcome outcome = accept_one(on_accept);
-    if (gone) return;
+    if (gone) return false;
     if (outcome == Outcome::out_of_resources) wait_for_resources(errno);
+    none_left = outcome == Outcome::none_waiting;
     if (outcome != Outcome::accepted) break;
   }
   gone_ = nullptr;
   wants_all_ = false;
   on_accept_ = std::move(on_accept);
+  return none_left;
 }
 
 PollListener::Outcome PollListener::accept_one(const std::function<void(std::unique_ptr<Stream>)>& on_accept) {

@@ -36,11 +36,11 @@ void DownstreamConnection::start() {
   stream_->set_listener(this);
   stream_->start_reading();
   idle_since_ = worker_.loop().now();
-  deadline_.set(worker_.config().timeouts.downstream_idle);
+  deadline_.set(is_draining() ? kDrainGrace : worker_.config().timeouts.downstream_idle);
 }
 
 std::string_view DownstreamConnection::listener_name() const { return listener_->name; }
-bool DownstreamConnection::is_draining() const { return worker_.is_draining() || listener_->is_closed; }
+bool DownstreamConnection::is_draining() const { return worker_.is_draining() || listener_->is_retired; }
 
 // Reading ---------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ namespace lotse::proxy {
 namespace {
 
 constexpr Duration kAcceptRetry = std::chrono::milliseconds(100);
+// From the kernel's last SYN-ACK to the client's ACK: a round trip, of which few are longer.
+constexpr Duration kHandshakesEnd = std::chrono::milliseconds(250);
 constexpr std::size_t kFreeExchangesMax = 1024;  // more are given back after a peak
 
 }  // namespace
@@ -27,9 +29,14 @@ Worker::Worker(std::size_t index, WorkerShared& shared, std::uint64_t seed)
                  [this](EndpointRecord& record) { shared_.ask(index_, record.shared_from_this()); }),
       retry_budget_(kRetriesPerSecondMin / std::max<std::size_t>(shared.worker_count, 1)),
       pools_(*this),
-      accept_again_(loop_, [this] {
+      accept_again_(loop_,
+                    [this] {
+                      Turn turn(*this);
+                      check_accepting();
+                    }),
+      close_retired_(loop_, [this] {
         Turn turn(*this);
-        check_accepting();
+        close_retired();
       }) {
   http_limits_.push_back(std::make_unique<const http::Limits>(config_->limits.http));
   loop_.set_after_poll([this] { outbox_.flush(); });
@@ -62,13 +69,15 @@ void Worker::stop_and_join() {
 void Worker::shut_down() {
   {
     Turn turn(*this);
-    for (const auto& listener : listeners_) close_listener(*listener);
-    listeners_.clear();
+    for (auto& listener : std::exchange(listeners_, {})) retire(std::move(listener));
+    close_retired();
+    retired_listeners_.clear();
     while (Downstream* connection = downstreams_.front()) connection->close();
     while (UpstreamConnection* connection = upstreams_.front()) connection->abandon();
   }
   access_log_.reset();
   accept_again_.stop();
+  close_retired_.stop();
   pools_.stop();
   free_exchanges_.clear();
   loop_.stop();
@@ -150,18 +159,38 @@ void Worker::remove_listener(std::string_view address) {
   if (place == listeners_.end()) return;
   auto listener = std::move(*place);
   listeners_.erase(place);
-  close_listener(*listener);
+  retire(listener);
   for (Downstream* one = downstreams_.front(); one != nullptr; one = downstreams_.next(*one)) {
     if (one->is_of(*listener)) one->drain();
   }
 }
 
-// What waits in the kernel's queue would be reset by closing the socket: it is accepted first.
-void Worker::close_listener(WorkerListener& listener) {
-  if (listener.is_closed) return;
-  listener.is_closed = true;
-  listener.socket->accept_all_queued();
-  listener.socket.reset();
+// What waits in the kernel's queue would be reset by closing the socket: it is accepted first, and before that no new
+// handshake may begin, or one could end between the last accept and the close.
+void Worker::retire(std::shared_ptr<WorkerListener> listener) {
+  listener->is_retired = true;
+  Duration wait = kHandshakesEnd;
+  if (!listener->socket->ignore_new_clients()) {
+    if (listener->socket->accept_all_queued()) return listener->socket.reset();
+    wait = kAcceptRetry;
+  }
+  if (accepting_paused_) listener->socket->resume();  // at the bound as well: they are few, and we leave
+  retired_listeners_.push_back(std::move(listener));
+  close_retired_.set(wait);
+}
+
+void Worker::close_retired() {
+  bool is_done = true;
+  for (const auto& listener : retired_listeners_) {
+    if (!listener->socket) continue;
+    if (listener->socket->accept_all_queued()) {
+      listener->socket.reset();
+    } else {
+      is_done = false;  // out of descriptors: some of ours are being closed
+    }
+  }
+  if (!is_done) return close_retired_.set(kAcceptRetry);
+  retired_listeners_.clear();
 }
 
 void Worker::accept(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream) {
@@ -203,14 +232,14 @@ void Worker::check_accepting() {
 
 void Worker::begin_drain() {
   is_draining_ = true;
-  auto listeners = std::exchange(listeners_, {});
-  for (const auto& listener : listeners) close_listener(*listener);
+  for (auto& listener : std::exchange(listeners_, {})) retire(std::move(listener));
   for (Downstream* one = downstreams_.front(); one != nullptr; one = downstreams_.next(*one)) one->drain();
   if (access_log_) access_log_->flush();
 }
 
 void Worker::report_if_empty() {
-  if (!is_draining_ || downstream_count_ > 0 || std::exchange(has_reported_empty_, true)) return;
+  if (!is_draining_ || downstream_count_ > 0 || !retired_listeners_.empty() || std::exchange(has_reported_empty_, true))
+    return;
   if (access_log_) access_log_->flush();
   shared_.on_worker_empty();
 }

@@ -55,7 +55,7 @@ struct WorkerListener {
   net::Address local;                                // bound
   std::shared_ptr<const net::TlsServerContext> tls;  // null: plain
   std::unique_ptr<net::Listener> socket;
-  bool is_closed = false;  // its connections finish what they have begun
+  bool is_retired = false;  // its connections finish what they have begun
 };
 
 class Worker {
@@ -121,7 +121,8 @@ class Worker {
   void keep(Downstream& connection);
   void accept(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream);
   void check_accepting();
-  void close_listener(WorkerListener& listener);
+  void retire(std::shared_ptr<WorkerListener> listener);
+  void close_retired();
   void report_if_empty();
   void shut_down();
 
@@ -142,6 +143,7 @@ class Worker {
   std::unique_ptr<AccessLogBuffer> access_log_;
 
   std::vector<std::shared_ptr<WorkerListener>> listeners_;
+  std::vector<std::shared_ptr<WorkerListener>> retired_listeners_;  // take what is queued, then close
   IntrusiveList<Downstream, InDownstreams> downstreams_;
   IntrusiveList<UpstreamConnection, InUpstreams> upstreams_;
   std::vector<std::unique_ptr<Exchange>> free_exchanges_;
@@ -149,7 +151,7 @@ class Worker {
   IntrusiveList<DownstreamUser, InFinished> finished_;
   std::vector<std::unique_ptr<UpstreamConnection>> dead_upstreams_;
   std::vector<std::unique_ptr<Downstream>> dead_downstreams_;
-  Deadline accept_again_;
+  Deadline accept_again_, close_retired_;
   std::size_t downstream_count_ = 0;
   int turn_depth_ = 0;
   bool has_capacity_ = false;  // something an exchange may wait for has come free in this turn

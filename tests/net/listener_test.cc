@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -139,18 +140,50 @@ TEST_F(ListenerTest, AcceptsAllThatIsQueuedForAFinalStop) {
   auto listener = listen("127.0.0.1:0", keep);
   listener->pause();
   auto clients = queue_clients(listener->address(), 200);
-  listener->accept_all_queued();
+  EXPECT_TRUE(listener->accept_all_queued());
   EXPECT_EQ(accepted.size(), 200U);
-  listener->accept_all_queued();
+  EXPECT_TRUE(listener->accept_all_queued());
   listener.reset();
   turn();
   EXPECT_EQ(accepted.size(), 200U);
 }
 
+// A stop without a reset: who has shaken hands is accepted, who comes later is neither accepted nor refused.
+TEST_F(ListenerTest, IgnoresNewClientsWhileItTakesThoseThatWait) {
+  for (const char* any : {"127.0.0.1:0", "[::1]:0"}) {
+    accepted.clear();
+    auto listener = listen(any, keep);
+    listener->pause();
+    const Address address = listener->address();
+    auto clients = queue_clients(address, 5);
+    ASSERT_TRUE(listener->ignore_new_clients());
+    UniqueFd late(::socket(address.raw()->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    EXPECT_EQ(::connect(late.get(), address.raw(), address.length()), -1);
+    EXPECT_EQ(errno, EINPROGRESS);
+    EXPECT_TRUE(listener->accept_all_queued());
+    EXPECT_EQ(accepted.size(), 5U);
+    listener.reset();
+    pollfd events{late.get(), POLLOUT, 0};
+    EXPECT_EQ(poll(&events, 1, 0), 0) << "neither connected nor refused";
+    for (auto& client : clients) {
+      char byte = 0;
+      EXPECT_EQ(recv(client.get(), &byte, 1, MSG_DONTWAIT), -1);
+      EXPECT_EQ(errno, EAGAIN) << "reset";
+    }
+  }
+}
+
+TEST_F(ListenerTest, AUnixListenerHasNoHandshakes) {
+  TemporaryFolder folder;
+  auto listener = listen("unix:" + folder.path() + "/s", keep);
+  EXPECT_FALSE(listener->ignore_new_clients());
+}
+
 TEST_F(ListenerTest, AcceptsAllAlsoFromItsCallback) {
   std::unique_ptr<Listener> listener = listen("127.0.0.1:0", [&](std::unique_ptr<Stream> stream) {
     accepted.push_back(std::move(stream));
-    if (accepted.size() == 1) listener->accept_all_queued();
+    if (accepted.size() > 1) return;
+    EXPECT_FALSE(listener->accept_all_queued());
   });
   auto clients = queue_clients(listener->address(), 200);
   loop.run_once_ready();

@@ -1,4 +1,11 @@
 // Leaving: of tasks (the route barrier's acknowledgement), of listeners, and of the whole process.
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <array>
+#include <atomic>
+#include <thread>
+
 #include "tests/proxy/harness.h"
 
 namespace lotse::proxy::test {
@@ -98,6 +105,77 @@ TEST_F(DrainTest, AStopFinishesWhatIsBegunAndClosesIdleConnections) {
   ASSERT_TRUE(run_until([&] { return busy->is_over(); }));
   EXPECT_NE(busy->received.find("Connection: close\r\n"), std::string::npos);
   EXPECT_TRUE(busy->received.ends_with("last"));
+}
+
+// Clients that connect as fast as they can while the process stops. Each counts itself answered, or, when it was not
+// even connected, turned away; a connection that was made and then broken is what must not be.
+struct Stormer {
+  std::size_t answered = 0, turned_away = 0, broken = 0;
+
+  void run(const net::Address& address) {
+    while (turned_away == 0) {
+      net::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      timeval patience{.tv_sec = 0, .tv_usec = 400'000};  // for the connect: a dropped SYN is sent again after 1 s
+      setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+      if (::connect(fd.get(), address.raw(), address.length()) != 0) {
+        ++turned_away;
+        continue;
+      }
+      ask(fd.get()) ? ++answered : ++broken;
+    }
+  }
+  static bool ask(int fd) {
+    constexpr std::string_view kRequest = "GET /app HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    if (::send(fd, kRequest.data(), kRequest.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(kRequest.size()))
+      return false;
+    std::string received;
+    char buffer[1024];
+    ssize_t count = 0;
+    while ((count = ::recv(fd, buffer, sizeof buffer, 0)) > 0) received.append(buffer, static_cast<std::size_t>(count));
+    return count == 0 && received.starts_with("HTTP/1.1 200 ") && received.ends_with("task-a");
+  }
+};
+
+TEST_F(DrainTest, AStopAnswersEveryConnectionThatWasMade) {
+  const net::Address address = harness.address();
+  std::array<Stormer, 6> clients;
+  std::atomic<std::size_t> left = clients.size();
+  std::vector<std::thread> threads;
+  for (Stormer& client : clients) {
+    threads.emplace_back([&] {
+      client.run(address);
+      --left;
+    });
+  }
+  EXPECT_TRUE(run_until([&] { return backend->requests > 100; }));
+  bool is_done = false;
+  harness.proxy->drain(20s, [&] { is_done = true; });
+  EXPECT_TRUE(run_until([&] { return is_done && left == 0; }));
+  for (std::thread& thread : threads) thread.join();
+  for (const Stormer& client : clients) {
+    EXPECT_EQ(client.broken, 0U);
+    EXPECT_GT(client.answered, 0U);
+  }
+}
+
+TEST_F(DrainTest, ARemovedListenerAnswersEveryConnectionThatWasMade) {
+  harness.config.listeners.push_back(Harness::listener("other", "127.0.0.1:0"));
+  harness.config.listeners.back().address = "127.0.0.1:00";  // another identity than the first one's
+  ASSERT_TRUE(harness.reload());
+  const net::Address address = harness.address(1);
+  Stormer client;
+  std::atomic<bool> is_over = false;
+  std::thread thread([&] {
+    client.run(address);
+    is_over = true;
+  });
+  EXPECT_TRUE(run_until([&] { return backend->requests > 50; }));
+  harness.config.listeners.pop_back();
+  EXPECT_TRUE(harness.reload());
+  EXPECT_TRUE(run_until([&] { return is_over.load(); }));
+  thread.join();
+  EXPECT_EQ(client.broken, 0U);
+  EXPECT_TRUE(harness.get("/app").starts_with("HTTP/1.1 200 ")) << "the listener that stays serves on";
 }
 
 TEST_F(DrainTest, AConnectionThatIsDrainedWhileIdleMayStillAskOnce) {
