@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "cli/process_metrics.h"
 #include "proxy/config_json.h"
 #include "proxy/config_parser.h"
 #include "proxy/config_report.h"
@@ -80,6 +81,7 @@ Result<Unit, Problem> ProxyInstance::start_from_file(const std::string& path) {
   if (auto opened = open_data(); !opened) return opened;
   loader_ = std::make_unique<proxy::ConfigLoader>(
       loop_, path, [this](std::shared_ptr<const proxy::Config> config) { return apply(std::move(config)); });
+  loader_->set_on_hangup([this] { proxy_.reopen_access_log(); });
   if (auto loaded = loader_->load_first(); !loaded) return loaded;
   loader_->watch();
   return Unit{};
@@ -111,11 +113,14 @@ proxy::AdminServer::Callbacks ProxyInstance::admin_callbacks() {
     proxy_.write_metrics(text);
     discovery_->write_metrics(text);
     if (loader_) loader_->write_metrics(text);
+    write_process_metrics(text);
   };
   callbacks.routes_json = [this] { return proxy_.routes_json(); };
   callbacks.explain = [this](std::string_view url) { return proxy_.explain(url); };
   callbacks.config_json = [this] { return proxy::to_json_text(*config_); };
   callbacks.not_ready_reason = [this] { return not_ready_reason(); };
+  callbacks.unhealthy_reason = [this] { return proxy_.why_unhealthy(); };
+  callbacks.stats_json = [this] { return proxy_.stats_json(); };
   callbacks.drain = [this] { drain(); };
   callbacks.accept = [this] {
     std::size_t held = discovery_->held();
@@ -127,7 +132,7 @@ proxy::AdminServer::Callbacks ProxyInstance::admin_callbacks() {
 
 std::string ProxyInstance::not_ready_reason() const {
   if (is_draining_) return "draining";
-  if (!proxy_.is_ready()) return "the configuration is not applied on all workers yet";
+  if (std::string reason = proxy_.why_unready(); !reason.empty()) return reason;
   return discovery_->not_ready_reason();
 }
 

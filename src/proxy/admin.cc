@@ -60,14 +60,19 @@ void AdminServer::add_pages() {
     callbacks_.write_metrics(response.body);
     responder.respond(std::move(response));
   });
-  router_.add("GET", "/healthz",
-              [](http::ServerRequest&, http::Responder responder) { responder.respond(text_answer(200, "ok\n")); });
+  router_.add("GET", "/healthz", [this](http::ServerRequest&, http::Responder responder) {
+    std::string reason = callbacks_.unhealthy_reason();
+    responder.respond(reason.empty() ? text_answer(200, "ok\n") : text_answer(503, reason + "\n"));
+  });
   router_.add("GET", "/readyz", [this](http::ServerRequest&, http::Responder responder) {
     std::string reason = callbacks_.not_ready_reason();
     responder.respond(reason.empty() ? text_answer(200, "ready\n") : text_answer(503, reason + "\n"));
   });
   router_.add("GET", "/v1/routes", [this](http::ServerRequest&, http::Responder responder) {
     responder.respond(json_answer(200, callbacks_.routes_json()));
+  });
+  router_.add("GET", "/v1/stats", [this](http::ServerRequest&, http::Responder responder) {
+    responder.respond(json_answer(200, callbacks_.stats_json()));
   });
   router_.add("GET", "/v1/config", [this](http::ServerRequest&, http::Responder responder) {
     responder.respond(json_answer(200, callbacks_.config_json()));

@@ -23,8 +23,10 @@ class AdminServer {
     std::function<std::string(std::string_view url)> explain;  // JSON
     std::function<std::string()> config_json;
     std::function<std::string()> not_ready_reason;  // empty: ready
-    std::function<void()> drain;                    // begin a graceful stop; may be called again
-    std::function<std::size_t()> accept;            // let held endpoints go; how many there were
+    std::function<std::string()> unhealthy_reason;  // empty: healthy; else only a restart helps
+    std::function<std::string()> stats_json;
+    std::function<void()> drain;          // begin a graceful stop; may be called again
+    std::function<std::size_t()> accept;  // let held endpoints go; how many there were
   };
   AdminServer(net::Loop& loop, Callbacks callbacks);
   ~AdminServer();

@@ -18,7 +18,14 @@ namespace lotse::proxy {
 struct alignas(64) AppWorkerStats {
   std::array<Counter, 6> requests_by_class;  // index: status / 100; 0: no status was sent
   Counter retries;
-  LatencyHistogram latency;
+  Counter body_bytes_in, body_bytes_out;
+  Counter waiting;  // now, for a connection
+  Counter queue_refusals;
+  Counter connect_failures;
+
+  LatencyHistogram total;          // end of the request head to end of the response
+  LatencyHistogram first_byte;     // of the last try: request handed to the connection to response head
+  CoarseLatencyHistogram connect;  // of a new connection to an endpoint
 };
 
 struct AppStats {

@@ -26,6 +26,7 @@ struct AdminConfig {  // admin
 struct AccessLogConfig {   // access_log; absent: off
   std::string path = "-";  // "-": standard output; else a file that is appended to and opened again on SIGHUP
   // format: json is the only one.
+  std::size_t queued_bytes_max = std::size_t{4} * 1024 * 1024;  // that wait for the disk; beyond: dropped and counted
 };
 
 struct CertificateConfig {  // listeners[].tls.certificates[]; PEM files, relative to the configuration's folder,
@@ -121,6 +122,7 @@ struct TimeoutsConfig {                                 // timeouts; what happen
   Duration queue = std::chrono::seconds(5);             // waiting for a connection or an endpoint: 503
   Duration linger = std::chrono::seconds(30);           // after a last answer: what still comes is read, then close
   Duration drain = std::chrono::seconds(60);            // graceful stop, removed listeners: close what is left
+  Duration worker_stall = std::chrono::seconds(2);  // a loop that does not turn: logged, /readyz 503; x10: /healthz 503
 };
 
 struct LimitsConfig {                               // limits; what happens when it is hit

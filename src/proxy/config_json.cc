@@ -76,7 +76,8 @@ Json to_json(const TimeoutsConfig& timeouts) {
           {"upstream_idle", format_duration(timeouts.upstream_idle)},
           {"queue", format_duration(timeouts.queue)},
           {"linger", format_duration(timeouts.linger)},
-          {"drain", format_duration(timeouts.drain)}};
+          {"drain", format_duration(timeouts.drain)},
+          {"worker_stall", format_duration(timeouts.worker_stall)}};
 }
 
 Json to_json(const LimitsConfig& limits) {
@@ -111,7 +112,10 @@ std::string to_json_text(const Config& config) {
   else
     json["workers"] = config.workers;
   json["admin"] = {{"address", config.admin.address}};
-  if (config.access_log) json["access_log"] = {{"path", config.access_log->path}, {"format", "json"}};
+  if (config.access_log)
+    json["access_log"] = {{"path", config.access_log->path},
+                          {"format", "json"},
+                          {"queued_bytes_max", config.access_log->queued_bytes_max}};
   json["listeners"] = Json::array();
   for (const ListenerConfig& listener : config.listeners) {
     json["listeners"].push_back(to_json(listener));

@@ -23,7 +23,10 @@ Result<Unit, Problem> ConfigLoader::load_first() {
 
 void ConfigLoader::watch() {
   file_watch_ = net::FileWatch::open(loop_, path_, [this] { on_file_changed(); });
-  signal_watch_ = net::SignalWatch::open(loop_, SIGHUP, [this] { reload(); });
+  signal_watch_ = net::SignalWatch::open(loop_, SIGHUP, [this] {
+    if (on_hangup_) on_hangup_();
+    reload();
+  });
 }
 
 bool ConfigLoader::reload() {

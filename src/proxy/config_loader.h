@@ -24,7 +24,9 @@ class ConfigLoader {
 
   Result<Unit, Problem> load_first();  // the Problem's text has all problems, with carets
   void watch();                        // from now on: file changes and SIGHUP
-  bool reload();                       // as on SIGHUP: also when the text is the same. True: applied
+  // On SIGHUP, before the file is read: what it asks for beside a reload happens also when the file is a broken one.
+  void set_on_hangup(std::function<void()> on_hangup) { on_hangup_ = std::move(on_hangup); }
+  bool reload();  // as on SIGHUP: also when the text is the same. True: applied
 
   std::shared_ptr<const Config> current() const { return current_; }  // null before the first good one
   bool is_last_reload_good() const { return is_last_good_; }
@@ -38,6 +40,7 @@ class ConfigLoader {
   net::Loop& loop_;
   std::string path_;
   Apply apply_;
+  std::function<void()> on_hangup_;
   std::shared_ptr<const Config> current_;
   std::string last_text_;  // of the last try, so that a touched file is not news
   bool has_tried_ = false, is_last_good_ = false;

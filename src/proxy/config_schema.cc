@@ -228,6 +228,7 @@ void read_log_format(R& reader, const Located& at, AccessLogConfig&) { (void)rea
 
 constexpr Key<AccessLogConfig> kAccessLogKeys[] = {
     {"path", text_field<&AccessLogConfig::path>},
+    {"queued_bytes_max", bytes_field<&AccessLogConfig::queued_bytes_max>},
     {"format", read_log_format},
 };
 
@@ -333,6 +334,7 @@ constexpr Key<TimeoutsConfig> kTimeoutKeys[] = {
     {"queue", duration_field<&TimeoutsConfig::queue>},
     {"linger", duration_field<&TimeoutsConfig::linger>},
     {"drain", duration_field<&TimeoutsConfig::drain>},
+    {"worker_stall", duration_field<&TimeoutsConfig::worker_stall>},
 };
 
 template <auto member>

@@ -230,6 +230,7 @@ void Exchange::on_response_head(const http::ResponseHead& head) {
   keeps_body_ = false;
   phase_ = Phase::responding;
   deadline_.set(worker_.config().timeouts.stream_idle);
+  note_first_byte();
   EndpointState& state = endpoint_->states[worker_.index()];
   state.suspect_until = {};
   downstream_->send_head(out);
@@ -241,6 +242,7 @@ void Exchange::relay_interim(const http::ResponseHead& head) {
   ResponseOut out{.status = head.status, .reason = head.reason, .fields = response_fields_, .is_bodiless = true};
   if (head.status == 101) {
     status_ = 101;
+    note_first_byte();
     head_was_sent_ = true;
     phase_ = Phase::tunnel;
     out.upgrade = head.find("upgrade").value_or(head_->upgrade);
@@ -256,6 +258,13 @@ void Exchange::relay_interim(const http::ResponseHead& head) {
   }
   response_fields_.clear();
 }
+
+void Exchange::note_first_byte() {
+  first_byte_ = worker_.loop().now() - sent_at_;
+  my_stats().first_byte.record(first_byte_);
+}
+
+AppWorkerStats& Exchange::my_stats() { return stats_->per_worker[worker_.index()]; }
 
 void Exchange::on_response_body(std::string_view bytes) {
   if (phase_ != Phase::responding) return;
@@ -367,10 +376,12 @@ void Exchange::finish() {
   phase_ = Phase::over;
   deadline_.clear();
   Duration took = worker_.loop().now() - started_;
-  AppWorkerStats& stats = stats_->per_worker[worker_.index()];
+  AppWorkerStats& stats = my_stats();
   auto by_class = static_cast<std::size_t>(status_ / 100);
   stats.requests_by_class[by_class < stats.requests_by_class.size() ? by_class : 0].add();
-  if (status_ != 101) stats.latency.record(took);
+  stats.body_bytes_in.add(bytes_in_);
+  stats.body_bytes_out.add(bytes_out_);
+  if (status_ != 101) stats.total.record(took);
   worker_.counters().downstream_body_bytes_in.add(bytes_in_);
   worker_.counters().downstream_body_bytes_out.add(bytes_out_);
   if (AccessLogBuffer* log = worker_.access_log()) {
@@ -382,6 +393,7 @@ void Exchange::finish() {
                 .bytes_in = bytes_in_,
                 .bytes_out = bytes_out_,
                 .took = took,
+                .first_byte = first_byte_,
                 .app = stats_->app,
                 .task = logged_task_,
                 .endpoint = logged_endpoint_,
@@ -420,6 +432,7 @@ void Exchange::reset() {
   stalled_bytes_ = stalled_request_bytes_ = 0;
   status_ = 0;
   bytes_in_ = bytes_out_ = 0;
+  first_byte_ = {};
   deadline_.clear();
 }
 

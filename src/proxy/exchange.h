@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/arena.h"
+#include "proxy/app_stats.h"
 #include "proxy/deadline.h"
 #include "proxy/forwarding.h"
 #include "proxy/intrusive_list.h"
@@ -115,6 +116,8 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   void finish();
   void maybe_end_tunnel();
   void relay_interim(const http::ResponseHead& head);
+  void note_first_byte();
+  AppWorkerStats& my_stats();
 
   // Choosing, connecting, sending (exchange_tries.cc).
   void choose();
@@ -183,7 +186,8 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   std::string_view logged_task_, logged_endpoint_;  // in the arena; only while there is an access log
   int status_ = 0;
   std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
-  Instant started_{};
+  Instant started_{}, sent_at_{};  // sent_at_: of the try under way; before it is sent, when it began to connect
+  Duration first_byte_{};
   Deadline deadline_;
 };
 

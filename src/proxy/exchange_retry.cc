@@ -43,6 +43,7 @@ void Exchange::note_failure(const UpstreamFailure& failure) {
   if (failure.stage == UpstreamFailure::Stage::connecting) {
     state.connect_failures.add();
     worker_.counters().connect_failures.add();
+    my_stats().connect_failures.add();
     worker_.freshness().on_connect_failed(*endpoint_);
   } else {
     worker_.counters().upstream_failures.add();

@@ -63,10 +63,12 @@ void Exchange::enqueue(Slot& slot) {
   const auto& config = worker_.config();
   if (slot.waiting >= worker_.share_of(config.limits.requests_waiting_per_app_max)) {
     worker_.counters().queue_refusals.add();
+    my_stats().queue_refusals.add();
     return answer(503, "too many requests wait for this app", true);
   }
   phase_ = Phase::waiting;
   ++slot.waiting;
+  my_stats().waiting.add();
   worker_.waiting().push_back(*this);
   deadline_.set(config.timeouts.queue);
 }
@@ -74,6 +76,7 @@ void Exchange::enqueue(Slot& slot) {
 void Exchange::leave_queue() {
   ListNode<InWaiting>::unlink();
   if (phase_ != Phase::waiting) return;
+  my_stats().waiting.subtract();
   if (Slot* slot = worker_.routing().slot(slot_); slot != nullptr && slot->waiting > 0) --slot->waiting;
 }
 
@@ -137,6 +140,7 @@ void Exchange::connect() {
   phase_ = Phase::connecting;
   UpstreamConnection& opened = worker_.open_upstream(*endpoint_);
   upstream_ = &opened;
+  sent_at_ = worker_.loop().now();
   deadline_.set(worker_.config().timeouts.connect);
   opened.connect(*this);
 }
@@ -162,10 +166,14 @@ void Exchange::let_endpoint_go() {
   worker_.on_endpoint_free(record);
 }
 
-void Exchange::on_upstream_connected() { send_request(); }
+void Exchange::on_upstream_connected() {
+  my_stats().connect.record(worker_.loop().now() - sent_at_);
+  send_request();
+}
 
 void Exchange::send_request() {
   phase_ = Phase::sending;
+  sent_at_ = worker_.loop().now();
   RequestOut out{.method = head_->method,
                  .method_text = head_->method_text,
                  .target = target_,

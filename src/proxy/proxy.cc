@@ -53,7 +53,10 @@ Result<std::vector<net::UniqueFd>> bind_for_all(const net::Address& wanted, std:
 }  // namespace
 
 Proxy::Impl::Impl(net::Loop& loop, TaskConfirmer& task_confirmer)
-    : main_loop(loop), confirmer(task_confirmer), drain_timer(loop.timers(), [this] { end_drain(); }) {}
+    : main_loop(loop),
+      confirmer(task_confirmer),
+      stall_watch(loop, workers),
+      drain_timer(loop.timers(), [this] { end_drain(); }) {}
 
 Proxy::Impl::~Impl() {
   alive.reset();
@@ -61,6 +64,7 @@ Proxy::Impl::~Impl() {
 }
 
 void Proxy::Impl::stop_workers() {
+  stall_watch.stop();
   for (const auto& worker : workers) worker->stop_and_join();
 }
 
@@ -69,14 +73,18 @@ void Proxy::Impl::stop_workers() {
 Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> new_config) {
   const bool is_first = workers.empty();
   if (is_first) start_workers(*new_config);
-  if (!is_first && new_config->workers > 0 && static_cast<std::size_t>(new_config->workers) != workers.size()) {
-    log::warn("proxy", "the number of workers changes with a restart only: {} stay", workers.size());
+  if (!is_first && config && new_config->workers != config->workers && worker_count_of(*new_config) != workers.size()) {
+    log::warn("proxy", "workers: {} takes a restart; until then the {} that run stay", worker_count_of(*new_config),
+              workers.size());
   }
   // What can fail comes first, so that a failure changes nothing.
   std::vector<std::pair<ListenerInfo, std::vector<net::UniqueFd>>> bound;
   auto contexts = load_tls_contexts(*new_config);
   auto outcome = contexts ? bind_new(*new_config, bound) : fail(contexts.error());
-  if (outcome && new_config->access_log) outcome = shared->access_log.open(new_config->access_log->path);
+  if (outcome && new_config->access_log) {
+    outcome = shared->access_log.open(new_config->access_log->path);
+    shared->access_log.set_queued_bytes_max(new_config->access_log->queued_bytes_max);
+  }
   if (!outcome) {
     if (is_first) {  // as if it had never been called
       stop_workers();
@@ -91,6 +99,7 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
   set_bounds(*new_config, upstream_max);
   config = new_config;
   is_config_applied = false;
+  if (!is_draining) stall_watch.start(new_config->timeouts.worker_stall);
   auto generation = ++config_generation;
   post_to_all([new_config, upstream_max](Worker& worker) { worker.apply_config(new_config, upstream_max); }, nullptr);
   broadcast(registry->apply(*new_config), [this, generation] {
@@ -182,6 +191,18 @@ void Proxy::Impl::set_bounds(const Config& new_config, std::size_t& upstream_max
   shared->downstream_max =
       std::min<std::int64_t>({limits.downstream_connections_max, descriptors * 8 / 10, descriptors - kept - upstreams});
   upstream_max = static_cast<std::size_t>(upstreams / worker_count);
+}
+
+std::string Proxy::Impl::why_unready() const {
+  if (!is_config_applied) return "the configuration is not applied on all workers yet";
+  return stall_watch.stalled_for(Duration::zero());
+}
+
+// Readiness asks for other proxies to be used, and is lost at the first sign. Losing health ends the process at most
+// places, with all that the other workers have under way: only for a worker that will hardly come back.
+std::string Proxy::Impl::why_unhealthy() const {
+  constexpr int kHopelessAfter = 10;
+  return stall_watch.stalled_for(kHopelessAfter * stall_watch.threshold());
 }
 
 // Endpoints -------------------------------------------------------------------------------------------------------
@@ -308,6 +329,20 @@ std::vector<net::Address> Proxy::listen_addresses() const {
 }
 
 bool Proxy::is_ready() const { return impl_->is_config_applied; }
+std::string Proxy::why_unready() const { return impl_->why_unready(); }
+std::string Proxy::why_unhealthy() const { return impl_->why_unhealthy(); }
+std::string Proxy::stats_json() const { return impl_->stats_json(); }
+
+void Proxy::reopen_access_log() {
+  if (!impl_->config || !impl_->config->access_log) return;
+  auto opened = impl_->shared->access_log.open(impl_->config->access_log->path);
+  if (!opened) log::error("proxy", "the access log stays where it is: {}", opened.error().text());
+}
+
+void Proxy::run_on_worker_for_test(std::size_t worker, std::function<void()> work) {
+  impl_->workers[worker]->post([work = std::move(work)](Worker&) { work(); });
+}
+
 void Proxy::write_metrics(std::string& prometheus_text) const { impl_->write_metrics(prometheus_text); }
 std::string Proxy::explain(std::string_view url) const { return impl_->explain(url); }
 std::string Proxy::routes_json() const { return impl_->routes_json(); }

@@ -47,10 +47,15 @@ class Proxy {
 
   std::vector<net::Address> listen_addresses() const;  // bound ones (port 0 resolved), in config order
   bool is_ready() const;                               // config applied on all workers
+  std::string why_unready() const;    // "" or what stands in the way: not applied everywhere, a stalled worker
+  std::string why_unhealthy() const;  // "" or which worker has stood still for so long that only a restart will help
   void write_metrics(std::string& prometheus_text) const;
+  std::string stats_json() const;                   // JSON: counts and percentiles per app, and how the workers are
   std::string explain(std::string_view url) const;  // JSON: which rule, why, who would get it
   std::string routes_json() const;                  // JSON of the table in use with state and counts per endpoint
   double requests_per_second() const;               // over the last 10 s or so, for the load report
+  void reopen_access_log();                         // after it was moved away; keeps writing to the old one on failure
+  void run_on_worker_for_test(std::size_t worker, std::function<void()> work);
 
  private:
   struct Impl;

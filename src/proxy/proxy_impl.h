@@ -13,6 +13,7 @@
 #include "net/timers.h"
 #include "proxy/endpoint_registry.h"
 #include "proxy/proxy.h"
+#include "proxy/stall_watch.h"
 #include "proxy/worker.h"
 
 namespace lotse::proxy {
@@ -51,6 +52,9 @@ struct Proxy::Impl {
   std::string explain(std::string_view url) const;
   std::string routes_json() const;
   void write_metrics(std::string& out) const;
+  std::string stats_json() const;
+  std::string why_unready() const;
+  std::string why_unhealthy() const;
   double requests_per_second();
 
   net::Loop& main_loop;
@@ -63,6 +67,7 @@ struct Proxy::Impl {
   std::unique_ptr<EndpointRegistry> registry;
   RoutingState replica;
   std::vector<std::unique_ptr<Worker>> workers;
+  StallWatch stall_watch;
   std::vector<std::pair<EndpointChange, std::function<void()>>> early_changes;  // before there are workers
   std::int64_t fresh_until_before_start = 0;
   bool is_config_applied = false;

@@ -2,7 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
 
 #include "proxy/proxy_impl.h"
 
@@ -25,31 +29,33 @@ class Text {
       fmt::format_to(std::back_inserter(out_), "{}{{{}}} {}\n", name, labels, value);
     }
   }
-  void histogram(std::string_view name, std::string_view labels, const std::vector<const LatencyHistogram*>& parts);
+  // Bounds are whole octaves of microseconds, `step` apart, so that no count is an estimate; the finer buckets inside
+  // are for the percentiles of /v1/stats.
+  template <std::size_t SplitBits>
+  void histogram(std::string_view name, std::string_view labels, const LatencyMerge<SplitBits>& merged,
+                 std::size_t step = 1) {
+    for (std::size_t octave = kFirstBound; octave <= kLastBound; octave += step)
+      bucket(name, labels, static_cast<double>(std::uint64_t{1} << octave) / 1e6, merged.count_below(octave));
+    end_histogram(name, labels, merged.sum_seconds(), merged.count());
+  }
+  void bucket(std::string_view name, std::string_view labels, double bound, std::uint64_t count);
+  void end_histogram(std::string_view name, std::string_view labels, double sum, std::uint64_t count);
 
  private:
+  static constexpr std::size_t kFirstBound = 8, kLastBound = 24;  // 256 µs to 16.8 s
   std::string& out_;
 };
 
-// Bounds at whole octaves; the finer buckets inside are for our own percentiles.
-void Text::histogram(std::string_view name, std::string_view labels,
-                     const std::vector<const LatencyHistogram*>& parts) {
-  const std::string comma = labels.empty() ? "" : ",";
-  std::uint64_t so_far = 0;
-  for (std::size_t octave = 0; octave < LatencyHistogram::kOctaves; ++octave) {
-    for (const LatencyHistogram* part : parts) {
-      for (std::size_t eighth = 0; eighth < 8; ++eighth) so_far += part->count_in(octave * 8 + eighth);
-    }
-    if (octave + 1 == LatencyHistogram::kOctaves) break;
-    double bound = static_cast<double>(std::uint64_t{2} << (octave + LatencyHistogram::kFirstOctave)) / 1e6;
-    fmt::format_to(std::back_inserter(out_), "{}_bucket{{{}{}le=\"{}\"}} {}\n", name, labels, comma, bound, so_far);
-  }
-  std::uint64_t micros = 0;
-  for (const LatencyHistogram* part : parts) micros += part->sum_micros();
-  fmt::format_to(std::back_inserter(out_), "{}_bucket{{{}{}le=\"+Inf\"}} {}\n", name, labels, comma, so_far);
+void Text::bucket(std::string_view name, std::string_view labels, double bound, std::uint64_t count) {
+  fmt::format_to(std::back_inserter(out_), "{}_bucket{{{}{}le=\"{}\"}} {}\n", name, labels, labels.empty() ? "" : ",",
+                 bound, count);
+}
+
+void Text::end_histogram(std::string_view name, std::string_view labels, double sum, std::uint64_t count) {
+  fmt::format_to(std::back_inserter(out_), "{}_bucket{{{}{}le=\"+Inf\"}} {}\n", name, labels, labels.empty() ? "" : ",",
+                 count);
   const std::string braces = labels.empty() ? "" : "{" + std::string(labels) + "}";
-  fmt::format_to(std::back_inserter(out_), "{}_sum{} {}\n{}_count{} {}\n", name, braces,
-                 static_cast<double>(micros) / 1e6, name, braces, so_far);
+  fmt::format_to(std::back_inserter(out_), "{}_sum{} {}\n{}_count{} {}\n", name, braces, sum, name, braces, count);
 }
 
 struct CounterMetric {
@@ -105,19 +111,149 @@ std::string escaped(std::string_view label) {
   return out;
 }
 
-void write_app(Text& text, const AppStats& stats, bool is_histogram) {
-  const std::string app = "app=\"" + escaped(stats.app) + "\"";
-  if (is_histogram) {
-    std::vector<const LatencyHistogram*> parts;
-    for (const AppWorkerStats& part : stats.per_worker) parts.push_back(&part.latency);
-    return text.histogram("lotse_request_seconds", app, parts);
-  }
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+template <std::size_t SplitBits>
+LatencyMerge<SplitBits> merge(const AppStats& stats, BasicLatencyHistogram<SplitBits> AppWorkerStats::*histogram) {
+  LatencyMerge<SplitBits> merged;
+  for (const AppWorkerStats& part : stats.per_worker) merged.add(part.*histogram);
+  return merged;
+}
+
+void write_requests(Text& text, const AppStats& stats) {
   constexpr const char* kClasses[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+  const std::string app = "app=\"" + escaped(stats.app) + "\",code=\"";
   for (std::size_t i = 0; i < std::size(kClasses); ++i) {
     std::uint64_t sum = 0;
     for (const AppWorkerStats& part : stats.per_worker) sum += part.requests_by_class[i].get();
-    if (sum > 0) text.line("lotse_requests_total", app + ",code=\"" + kClasses[i] + "\"", sum);
+    if (sum > 0) text.line("lotse_requests_total", app + kClasses[i] + "\"", sum);
   }
+}
+
+struct AppMetric {
+  const char* name;
+  const char* help;
+  Counter AppWorkerStats::*counter;
+  const char* type = "counter";
+};
+
+constexpr AppMetric kAppCounters[] = {
+    {"lotse_app_body_bytes_in_total", "Bytes of request bodies, by app.", &AppWorkerStats::body_bytes_in},
+    {"lotse_app_body_bytes_out_total", "Bytes of response bodies, by app.", &AppWorkerStats::body_bytes_out},
+    {"lotse_app_retries_total", "Tries on another endpoint, by app.", &AppWorkerStats::retries},
+    {"lotse_app_connect_failures_total", "Connections to the app's endpoints that failed.",
+     &AppWorkerStats::connect_failures},
+    {"lotse_app_requests_waiting", "Requests that wait for a connection to the app.", &AppWorkerStats::waiting,
+     "gauge"},
+    {"lotse_app_queue_refusals_total", "Requests refused because the app's queue was full.",
+     &AppWorkerStats::queue_refusals},
+};
+
+using Stats = std::map<model::AppId, std::unique_ptr<AppStats>>;
+
+template <std::size_t SplitBits>
+void write_histogram(Text& text, const Stats& apps, const char* name, const char* help,
+                     BasicLatencyHistogram<SplitBits> AppWorkerStats::*histogram, std::size_t step) {
+  text.head(name, "histogram", help);
+  for (const auto& [id, stats] : apps) {
+    auto merged = merge(*stats, histogram);
+    if (merged.count() > 0) text.histogram(name, "app=\"" + escaped(id) + "\"", merged, step);
+  }
+}
+
+// An app that has had no traffic has no lines: most have none of most.
+void write_apps(Text& text, const Stats& apps) {
+  write_histogram(text, apps, "lotse_request_seconds",
+                  "From the end of the request head to the end of the response, by app.", &AppWorkerStats::total, 1);
+  write_histogram(text, apps, "lotse_upstream_first_byte_seconds",
+                  "From the request's start towards the endpoint to the response head, by app.",
+                  &AppWorkerStats::first_byte, 1);
+  write_histogram(text, apps, "lotse_upstream_connect_seconds", "New connections to endpoints, by app.",
+                  &AppWorkerStats::connect, 2);
+  for (const AppMetric& metric : kAppCounters) {
+    text.head(metric.name, metric.type, metric.help);
+    for (const auto& [id, stats] : apps) {
+      std::uint64_t sum = 0;
+      for (const AppWorkerStats& part : stats->per_worker) sum += (part.*metric.counter).get();
+      if (sum > 0) text.line(metric.name, "app=\"" + escaped(id) + "\"", sum);
+    }
+  }
+}
+
+struct AppNow {
+  std::uint64_t in_flight = 0;
+  std::array<std::size_t, 3> endpoints{};  // by state
+};
+
+constexpr model::EndpointState kStates[] = {model::EndpointState::up, model::EndpointState::down,
+                                            model::EndpointState::draining};
+
+// From the book of endpoints rather than from counters: nothing to keep up per request. Apps beyond the bound of those
+// with a label of their own (EndpointRegistry) are "other" here, too.
+void write_endpoints(Text& text, const EndpointRegistry& registry) {
+  std::map<model::AppId, AppNow> apps;
+  registry.for_each([&](const EndpointRegistry::Known& known) {
+    const model::AppId& id = known.endpoint.app;
+    AppNow& app = apps[registry.stats().contains(id) ? id : "other"];
+    app.in_flight += known.record->in_flight();
+    ++app.endpoints[static_cast<std::size_t>(std::find(std::begin(kStates), std::end(kStates), known.endpoint.state) -
+                                             std::begin(kStates))];
+  });
+  text.head("lotse_app_requests_in_flight", "gauge", "Requests on an endpoint of the app, tunnels too.");
+  for (const auto& [id, app] : apps)
+    text.line("lotse_app_requests_in_flight", "app=\"" + escaped(id) + "\"", app.in_flight);
+  text.head("lotse_app_endpoints", "gauge", "Endpoints of the app in the table, by state.");
+  for (const auto& [id, app] : apps) {
+    for (std::size_t i = 0; i < app.endpoints.size(); ++i) {
+      if (app.endpoints[i] == 0 && kStates[i] != model::EndpointState::up) continue;
+      text.line("lotse_app_endpoints",
+                fmt::format("app=\"{}\",state=\"{}\"", escaped(id), model::to_string(kStates[i])), app.endpoints[i]);
+    }
+  }
+}
+
+using Workers = std::vector<std::unique_ptr<Worker>>;
+
+template <typename Get>
+void write_per_worker(Text& text, const Workers& workers, const char* name, const char* type, const char* help,
+                      Get get) {
+  text.head(name, type, help);
+  for (const auto& worker : workers) text.line(name, fmt::format("worker=\"{}\"", worker->index()), get(*worker));
+}
+
+void write_workers(Text& text, const Workers& workers, const StallWatch& watch) {
+  write_per_worker(text, workers, "lotse_worker_requests_total", "counter", "Requests, by worker.",
+                   [](Worker& worker) { return worker.counters().requests.get(); });
+  write_per_worker(text, workers, "lotse_worker_downstream_connections", "gauge", "Open connections of clients.",
+                   [](Worker& worker) { return worker.counters().downstream_open.get(); });
+  write_per_worker(text, workers, "lotse_worker_busy_seconds_total", "counter",
+                   "Time in which the loop did something other than wait.",
+                   [](Worker& worker) { return seconds(worker.load().busy()); });
+  text.head("lotse_worker_turn_seconds", "histogram", "Turns of the loop: what everything else on it had to wait.");
+  for (const auto& worker : workers) {
+    const std::string labels = fmt::format("worker=\"{}\"", worker->index());
+    const net::LoopLoad& load = worker->load();
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i + 1 < net::LoopLoad::kBuckets; ++i) {
+      sum += load.turns_in(i);
+      text.bucket("lotse_worker_turn_seconds", labels, seconds(net::LoopLoad::bound(i)), sum);
+    }
+    sum += load.turns_in(net::LoopLoad::kBuckets - 1);
+    text.end_histogram("lotse_worker_turn_seconds", labels, seconds(load.busy()), sum);
+  }
+  write_per_worker(text, workers, "lotse_worker_loop_busy_seconds_max", "gauge",
+                   "The longest turn of the last half to whole minute.",
+                   [&](Worker& worker) { return seconds(watch.sight(worker.index()).turn_max); });
+  write_per_worker(text, workers, "lotse_worker_lag_seconds", "gauge",
+                   "How long the last sample waited for its turn on the loop.",
+                   [&](Worker& worker) { return seconds(watch.sight(worker.index()).lag); });
+  write_per_worker(text, workers, "lotse_worker_lag_seconds_max", "gauge",
+                   "The longest wait of the last half to whole minute.",
+                   [&](Worker& worker) { return seconds(watch.sight(worker.index()).lag_max); });
+  write_per_worker(text, workers, "lotse_worker_stalled", "gauge", "1 while the loop does not turn.",
+                   [&](Worker& worker) { return watch.sight(worker.index()).is_stalled ? 1 : 0; });
+  write_per_worker(text, workers, "lotse_worker_stalls_total", "counter", "Times the loop did not turn for so long.",
+                   [&](Worker& worker) { return watch.sight(worker.index()).stalls; });
 }
 
 }  // namespace
@@ -128,6 +264,8 @@ void Proxy::Impl::write_metrics(std::string& out) const {
   text.line("lotse_workers", "", workers.size());
   text.head("lotse_config_applied", "gauge", "1 when every worker has the newest configuration.");
   text.line("lotse_config_applied", "", is_config_applied ? 1 : 0);
+  text.head("lotse_draining", "gauge", "1 from the beginning of a graceful stop.");
+  text.line("lotse_draining", "", is_draining ? 1 : 0);
   if (workers.empty()) return;
 
   for (const CounterMetric& metric : kCounters) {
@@ -144,37 +282,93 @@ void Proxy::Impl::write_metrics(std::string& out) const {
   }
   text.line("lotse_tls_handshakes_total", "version=\"1.2\"", tls12);
   text.line("lotse_tls_handshakes_total", "version=\"1.3\"", tls13);
-  text.head("lotse_worker_loop_busy_seconds_max", "gauge",
-            "The longest turn of a worker's loop since the last scrape.");
-  for (const auto& worker : workers) {
-    text.line("lotse_worker_loop_busy_seconds_max", fmt::format("worker=\"{}\"", worker->index()),
-              std::chrono::duration<double>(worker->load().take_longest()).count());
-  }
+  write_workers(text, workers, stall_watch);
   text.head("lotse_requests_total", "counter", "Requests by app and class of the status; app \"\": none was found.");
-  write_app(text, shared->unrouted, false);
-  for (const auto& [id, stats] : registry->stats()) write_app(text, *stats, false);
-  text.head("lotse_request_seconds", "histogram", "From the end of the request head to the end of the response.");
-  for (const auto& [id, stats] : registry->stats()) write_app(text, *stats, true);
-  text.head("lotse_app_retries_total", "counter", "Tries on another endpoint, by app.");
-  for (const auto& [id, stats] : registry->stats()) {
-    std::uint64_t sum = 0;
-    for (const AppWorkerStats& part : stats->per_worker) sum += part.retries.get();
-    if (sum > 0) text.line("lotse_app_retries_total", "app=\"" + escaped(id) + "\"", sum);
-  }
+  write_requests(text, shared->unrouted);
+  for (const auto& [id, stats] : registry->stats()) write_requests(text, *stats);
+  write_apps(text, registry->stats());
+  write_endpoints(text, *registry);
 
   text.head("lotse_endpoints", "gauge", "Endpoints in the table, by state.");
-  for (auto state : {model::EndpointState::up, model::EndpointState::down, model::EndpointState::draining}) {
+  for (auto state : kStates) {
     text.line("lotse_endpoints", fmt::format("state=\"{}\"", model::to_string(state)), registry->endpoint_count(state));
   }
   text.head("lotse_route_apply_seconds", "histogram", "From a change of the table to the last worker that has it.");
-  text.histogram("lotse_route_apply_seconds", "", {&apply_latency});
+  LatencyMerge<3> applied;
+  applied.add(apply_latency);
+  text.histogram("lotse_route_apply_seconds", "", applied);
   text.head("lotse_route_apply_max_seconds", "gauge", "The longest of them.");
-  text.line("lotse_route_apply_max_seconds", "", std::chrono::duration<double>(apply_max).count());
+  text.line("lotse_route_apply_max_seconds", "", seconds(apply_max));
   text.head("lotse_access_log_dropped_total", "counter", "Lines dropped because the log could not be written in time.");
   text.line("lotse_access_log_dropped_total", "", shared->access_log.dropped());
   text.head("lotse_table_is_fresh", "gauge", "1 while the table is known to be current.");
   text.line("lotse_table_is_fresh", "",
             main_loop.clock().now().time_since_epoch().count() < shared->fresh_until.load() ? 1 : 0);
+}
+
+// /v1/stats: what nobody wants to compute from buckets by head ------------------------------------------------------
+
+namespace {
+
+using Json = nlohmann::json;
+
+template <std::size_t SplitBits>
+Json latency_json(const LatencyMerge<SplitBits>& merged) {
+  auto milliseconds = [](double value) { return std::round(value * 1e6) / 1e3; };
+  return {{"count", merged.count()},
+          {"mean", milliseconds(merged.mean_seconds())},
+          {"p50", milliseconds(merged.quantile_seconds(0.5))},
+          {"p90", milliseconds(merged.quantile_seconds(0.9))},
+          {"p99", milliseconds(merged.quantile_seconds(0.99))},
+          {"p999", milliseconds(merged.quantile_seconds(0.999))},
+          {"max", milliseconds(merged.quantile_seconds(1))}};
+}
+
+Json app_json(const AppStats& stats) {
+  constexpr const char* kClasses[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+  Json requests = Json::object();
+  auto sum_of = [&](auto get) {
+    std::uint64_t sum = 0;
+    for (const AppWorkerStats& part : stats.per_worker) sum += get(part).get();
+    return sum;
+  };
+  for (std::size_t i = 0; i < std::size(kClasses); ++i)
+    requests[kClasses[i]] =
+        sum_of([i](const AppWorkerStats& part) -> const Counter& { return part.requests_by_class[i]; });
+  Json out{{"requests", requests}};
+  constexpr std::pair<const char*, Counter AppWorkerStats::*> kCounts[] = {
+      {"bodyBytesIn", &AppWorkerStats::body_bytes_in}, {"bodyBytesOut", &AppWorkerStats::body_bytes_out},
+      {"retries", &AppWorkerStats::retries},           {"connectFailures", &AppWorkerStats::connect_failures},
+      {"waiting", &AppWorkerStats::waiting},           {"queueRefusals", &AppWorkerStats::queue_refusals}};
+  for (const auto& [name, counter] : kCounts)
+    out[name] = sum_of([member = counter](const AppWorkerStats& part) -> const Counter& { return part.*member; });
+  out["totalMs"] = latency_json(merge(stats, &AppWorkerStats::total));
+  out["firstByteMs"] = latency_json(merge(stats, &AppWorkerStats::first_byte));
+  out["connectMs"] = latency_json(merge(stats, &AppWorkerStats::connect));
+  return out;
+}
+
+}  // namespace
+
+std::string Proxy::Impl::stats_json() const {
+  Json apps = Json::object(), loops = Json::array();
+  if (registry) {
+    for (const auto& [id, stats] : registry->stats()) apps[id] = app_json(*stats);
+  }
+  for (const auto& worker : workers) {
+    StallWatch::Sight sight = stall_watch.sight(worker->index());
+    loops.push_back({{"worker", worker->index()},
+                     {"requests", worker->counters().requests.get()},
+                     {"connections", worker->counters().downstream_open.get()},
+                     {"busySeconds", seconds(worker->load().busy())},
+                     {"lagMs", seconds(sight.lag) * 1e3},
+                     {"lagMaxMs", seconds(sight.lag_max) * 1e3},
+                     {"longestTurnMs", seconds(sight.turn_max) * 1e3},
+                     {"stalled", sight.is_stalled},
+                     {"stalls", sight.stalls}});
+  }
+  Json out{{"apps", apps}, {"workers", loops}};
+  return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 double Proxy::Impl::requests_per_second() {

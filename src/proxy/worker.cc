@@ -207,7 +207,7 @@ void Worker::admit(const std::shared_ptr<WorkerListener>& listener, std::unique_
   auto* connection = new DownstreamConnection(*this, listener, std::move(stream));
   keep(*connection);
   connection->start();
-  if (is_draining_ || listener->is_closed) connection->drain();  // its handshake was older than that
+  if (is_draining_ || listener->is_retired) connection->drain();  // its handshake was older than that
 }
 
 // Owned by downstreams_ until it is buried.

@@ -32,10 +32,11 @@ namespace lotse::proxy {
 // What all workers and the main thread share. The functions are called on workers' threads and post to the main one.
 struct WorkerShared {
   std::size_t worker_count = 1;
-  std::atomic<std::int64_t> fresh_until{0};      // boot clock; before it, the table is known to be current
-  std::atomic<std::int64_t> downstream_open{0};  // bounds accepting; touched per connection, never per request
+  std::atomic<std::int64_t> fresh_until{0};  // boot clock; before it, the table is known to be current
   std::atomic<std::int64_t> downstream_max{50'000};
-  AppStats unrouted;  // requests that found no app
+  // Bounds accepting; written per connection, never per request, on a cache line of its own.
+  alignas(64) std::atomic<std::int64_t> downstream_open{0};
+  alignas(64) AppStats unrouted;  // requests that found no app
   AccessLog access_log;
   std::function<void(std::shared_ptr<EndpointRecord>)> on_drained;  // a draining or removed one has nothing in flight
   std::function<void(std::size_t worker, std::shared_ptr<EndpointRecord>)> ask;  // confirm the task

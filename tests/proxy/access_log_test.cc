@@ -87,6 +87,7 @@ TEST_F(AccessLogTest, WritesALineForEachRequest) {
   EXPECT_EQ(all[0]["attempts"], 1);
   EXPECT_EQ(all[0]["client"], "127.0.0.1");
   EXPECT_TRUE(all[0]["duration_ms"].is_number());
+  EXPECT_LE(all[0]["first_byte_ms"].get<double>(), all[0]["duration_ms"].get<double>());
   EXPECT_FALSE(all[0].contains("error"));
   EXPECT_EQ(all[1]["status"], 404);
   EXPECT_NE(all[1]["error"].get<std::string>().find("no route"), std::string::npos);
@@ -124,6 +125,18 @@ TEST_F(AccessLogTest, OpensItsFileAgainOnAReload) {
   std::remove(rotated.c_str());
 }
 
+TEST_F(AccessLogTest, OpensItsFileAgainWithoutAReload) {
+  harness.get("/one");
+  ASSERT_TRUE(wait_for(path, 1));
+  const std::string rotated = path + ".1";
+  std::rename(path.c_str(), rotated.c_str());
+  harness.proxy->reopen_access_log();
+  harness.get("/two");
+  ASSERT_TRUE(wait_for(path, 1));
+  EXPECT_EQ(lines(rotated).size(), 1U);
+  std::remove(rotated.c_str());
+}
+
 TEST_F(AccessLogTest, AFileThatCannotBeOpenedRefusesTheReload) {
   harness.config.access_log = AccessLogConfig{"/nonexistent/folder/log"};
   auto refused = harness.reload();
@@ -138,12 +151,16 @@ TEST(AccessLog, DropsWholeBuffersAndCountsThemWhenNobodyReads) {
     AccessLog log;
     ASSERT_TRUE(log.open("/proc/self/fd/" + std::to_string(ends[1])));
     const std::string block(64 * 1024, 'x');
+    LogBlock lines;
     for (int i = 0; i < 200; ++i) {
-      std::string lines = block;
-      log.submit(lines, 10);
-      EXPECT_TRUE(lines.empty());
+      char* out = lines.reserve(block.size());
+      lines.commit(std::copy(block.begin(), block.end(), out));
+      lines.lines = 10;
+      log.submit(lines);
+      EXPECT_EQ(lines.size, 0U);
     }
     EXPECT_GT(log.dropped(), 0U);
+    EXPECT_EQ(log.dropped() % 10, 0U);
   }  // ends although nobody reads
   close(ends[0]);
   close(ends[1]);

@@ -20,6 +20,8 @@ class AdminTest : public testing::Test {
             .explain = [](std::string_view url) { return "{\"url\":\"" + std::string(url) + "\"}"; },
             .config_json = [] { return std::string("{\"version\":1}"); },
             .not_ready_reason = [this] { return not_ready_; },
+            .unhealthy_reason = [this] { return unhealthy_; },
+            .stats_json = [] { return std::string("{\"apps\":{}}"); },
             .drain = [this] { ++drains_; },
             .accept = [] { return std::size_t{7}; }};
   }
@@ -46,7 +48,7 @@ class AdminTest : public testing::Test {
   }
 
   net::Loop loop_;
-  std::string not_ready_;
+  std::string not_ready_, unhealthy_;
   int drains_ = 0;
   AdminServer admin_;
   http::Client client_;
@@ -58,6 +60,7 @@ TEST_F(AdminTest, ServesItsPages) {
   EXPECT_EQ(*http::find_field(metrics.fields, "Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
   EXPECT_EQ(call("GET", "/v1/routes").body, "{\"routes\":[]}");
   EXPECT_EQ(call("GET", "/v1/config").body, "{\"version\":1}");
+  EXPECT_EQ(call("GET", "/v1/stats").body, "{\"apps\":{}}");
   EXPECT_EQ(call("GET", "/v1/explain?url=http%3A%2F%2Fa%2Fb").body, "{\"url\":\"http://a/b\"}");
   EXPECT_EQ(call("GET", "/v1/explain").status, 400);
   EXPECT_EQ(call("GET", "/healthz").status, 200);
@@ -71,6 +74,15 @@ TEST_F(AdminTest, IsReadyOnceNothingIsMissing) {
   EXPECT_EQ(answer.body, "no table yet\n");
   not_ready_.clear();
   EXPECT_EQ(call("GET", "/readyz").status, 200);
+}
+
+TEST_F(AdminTest, IsHealthyUntilItSaysWhyNot) {
+  unhealthy_ = "worker 1 is stalled";
+  http::ClientResponse answer = call("GET", "/healthz");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.body, "worker 1 is stalled\n");
+  unhealthy_.clear();
+  EXPECT_EQ(call("GET", "/healthz").body, "ok\n");
 }
 
 TEST_F(AdminTest, DrainsAndAcceptsOnlyByPost) {

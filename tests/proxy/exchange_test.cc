@@ -386,6 +386,29 @@ TEST_F(ExchangeTest, CountsRequestsByAppAndClass) {
   EXPECT_NE(text.find("lotse_endpoints{state=\"up\"} 1\n"), std::string::npos);
 }
 
+TEST_F(ExchangeTest, CountsBytesTriesAndTimesByApp) {
+  const std::string post = "POST /app HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
+  harness.ask(*client, post);
+  harness.ask(*client, kGet);
+  std::string text;
+  harness.proxy->write_metrics(text);
+  auto value = [&](const std::string& line) {
+    std::size_t at = text.find("\n" + line + " ");
+    return at == std::string::npos ? -1.0 : std::stod(text.substr(at + line.size() + 2));
+  };
+  EXPECT_EQ(value("lotse_app_body_bytes_in_total{app=\"/app\"}"), 5);
+  EXPECT_GT(value("lotse_app_body_bytes_out_total{app=\"/app\"}"), 0);
+  EXPECT_EQ(value("lotse_upstream_first_byte_seconds_count{app=\"/app\"}"), 2);
+  EXPECT_EQ(value("lotse_upstream_connect_seconds_count{app=\"/app\"}"), 1) << "the second one was pooled";
+  EXPECT_EQ(value("lotse_app_requests_in_flight{app=\"/app\"}"), 0);
+  EXPECT_EQ(value("lotse_app_endpoints{app=\"/app\",state=\"up\"}"), 1);
+  EXPECT_GE(value("lotse_request_seconds_sum{app=\"/app\"}"),
+            value("lotse_upstream_first_byte_seconds_sum{app=\"/app\"}"));
+  std::string stats = harness.proxy->stats_json();
+  EXPECT_NE(stats.find("\"p99\""), std::string::npos);
+  EXPECT_NE(stats.find("\"2xx\": 2"), std::string::npos) << stats;
+}
+
 TEST_F(ExchangeTest, TellsTheLongestTurnOfEachWorkersLoop) {
   harness.ask(*client, kGet);
   std::string text;
