@@ -48,6 +48,10 @@ ROWS = [
     ("b1m",       "1 MiB bodies: MB per proxy CPU-second", "↑"),
     ("new_cpu",   "new connection per request: CPU µs/conn", "↓"),
     ("new_rps",   "new connection per request: conn/s", "↑"),
+    ("log_cpu",   "keep-alive 1 KiB at the fixed rate with the access log on: CPU µs/req", "↓"),
+    ("log_ratio", "… against the same without, next to it", ""),
+    ("w2_cpu",    "two workers at the fixed rate: CPU µs/req", "↓"),
+    ("w2_ratio",  "… against one worker, next to it (at most 1.11)", ""),
     ("hs_cpu",    "TLS 1.3 full handshake + 1 request: CPU µs", "↓"),
     ("hs_rps",    "TLS 1.3 full handshakes/s", "↑"),
     ("tls_cpu",   "TLS keep-alive 1 KiB: CPU µs/req", "↓"),
@@ -195,6 +199,24 @@ def f_b1m(px):
 def f_new(px):
     r = sample(px, lambda p: lg(p.port, 128, "-x", "-c", 32, "-n", 12000))
     return {"new_cpu": us(r), "new_rps": r["rps"]}
+def paced(px):
+    r = sample(px, lambda p: lg(p.port, 1024, "-c", 64, "-d", ARGS.secs, "-r", RATE))
+    if r["unsent"] or r["secs"] > ARGS.secs * 1.1:
+        raise Wrong("cannot carry the fixed rate")
+    return us(r)
+VARIANTS = {}
+def against_variant(px, key, old, new):  # ours only: the same program with one line of its configuration changed, in turn with itself
+    if px.e["kind"] != "ours":
+        return {}
+    if (px.name, key) not in VARIANTS:
+        VARIANTS[px.name, key] = Running(px.name, edit=(old, new))
+        wrk(VARIANTS[px.name, key].port, 1024, 1, 64)
+    plain, other = paced(px), paced(VARIANTS[px.name, key])
+    return {f"{key}_cpu": other, f"{key}_ratio": other / plain}
+def f_workers(px):
+    return against_variant(px, "w2", "workers: 1", "workers: 2")
+def f_log(px):
+    return against_variant(px, "log", "version: 1", 'version: 1\naccess_log: {path: "{DIR}/access.log"}')
 def f_handshake(px):
     r = sample(px, lambda p: lg(p.tls, 128, "-x", "-t", "-c", 16, "-n", 1500))
     return {"hs_cpu": us(r), "hs_rps": r["rps"]}
@@ -205,7 +227,8 @@ def f_h2(px):
     r = sample(px, lambda p: h2load(p.tls, 1024, 40000))
     return {"h2_cpu": us(r), "h2_rps": r["ok"] / r["secs"]}
 FIGURES = {"h1": ("h1", f_h1), "headers": ("h1", f_headers), "paced": ("h1", f_paced), "b64": ("h1", f_b64), "b1m": ("h1", f_b1m),
-           "new": ("h1", f_new), "handshake": ("tls", f_handshake), "tls": ("tls", f_tls), "h2": ("h2", f_h2)}
+           "new": ("h1", f_new), "log": ("h1", f_log), "workers": ("h1", f_workers),
+           "handshake": ("tls", f_handshake), "tls": ("tls", f_tls), "h2": ("h2", f_h2)}
 
 # once per proxy: syscalls (perf counts them at almost no cost) and memory (a fresh instance)
 CALLS = "epoll_wait epoll_pwait epoll_pwait2 epoll_ctl read readv recvfrom recvmsg write writev sendto sendmsg accept4 close shutdown setsockopt getsockopt futex splice ioctl poll io_uring_enter".split()
@@ -243,7 +266,7 @@ def idle_memory(name):
 # ---- a proxy started from its table entry ------------------------------------------------------------------------------
 NEXT_PORT = [8100]
 class Running:
-    def __init__(self, name):
+    def __init__(self, name, edit=("", "")):
         e = self.e = PROXIES[name]; self.name = name
         self.port, self.tls = NEXT_PORT[0], NEXT_PORT[0] + 1
         NEXT_PORT[0] += 2
@@ -252,7 +275,7 @@ class Running:
                    CERT=f"{WORK}/cert.pem", KEY=f"{WORK}/key.pem", PEM=f"{WORK}/both.pem", CONF=f"{self.dir}/{e.get('conf')}")
         fill = lambda s: re.sub(r"\{([A-Z]+)\}", lambda m: str(sub[m[1]]), s)
         if e.get("conf"):
-            open(sub["CONF"], "w").write(fill(open(f"{HERE}/peers/{e['conf']}").read()))
+            open(sub["CONF"], "w").write(fill(open(f"{HERE}/peers/{e['conf']}").read().replace(*edit, 1)))
         self.log = open(f"{self.dir}/stderr", "w+")
         self.proc = Proc(fill(e["cmd"]).split(), PROXY_CPU, stderr=self.log, cwd=self.dir, env=dict(os.environ, GOMAXPROCS="1", HOME=self.dir))
         try:
@@ -401,7 +424,7 @@ def main():
                 except Wrong as err:
                     failed.append(f"{p.name}, memory: {err}")
     finally:
-        for p in px:
+        for p in px + list(VARIANTS.values()):
             p.stop()
         backend.stop()
     names = [p.name for p in px]
