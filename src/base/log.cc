@@ -33,6 +33,19 @@ spdlog::level::level_enum to_spdlog(Level level) {
 }  // namespace
 
 void set_level(Level level) { logger().set_level(to_spdlog(level)); }
+Level level() {
+  switch (logger().level()) {
+    case spdlog::level::trace:
+    case spdlog::level::debug:
+      return Level::debug;
+    case spdlog::level::info:
+      return Level::info;
+    case spdlog::level::warn:
+      return Level::warn;
+    default:
+      return Level::error;
+  }
+}
 bool enabled(Level level) { return logger().should_log(to_spdlog(level)); }
 void write(Level level, std::string_view role, std::string_view text) {
   logger().log(to_spdlog(level), "{}: {}", role, text);

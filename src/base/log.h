@@ -13,6 +13,7 @@ namespace lotse::log {
 enum class Level : std::uint8_t { debug, info, warn, error };
 
 void set_level(Level level);  // default: info
+Level level();
 bool enabled(Level level);
 void write(Level level, std::string_view role, std::string_view text);  // role: "proxy", "scheduler", "agent", ...
 

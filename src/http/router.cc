@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "http/message.h"
 #include "http/server.h"
+#include "http/text.h"
 #include "http/url.h"
 
 namespace lotse::http {
@@ -100,11 +101,15 @@ std::optional<std::string_view> ServerRequest::parameter(std::string_view name) 
   return std::nullopt;
 }
 
+static bool is_word(std::string_view text, std::string_view word) {
+  return std::equal(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) { return lower(a) == b; });
+}
+
 bool ServerRequest::flag(std::string_view name, bool otherwise) const {
   const auto value = parameter(name);
   if (!value) return otherwise;
-  if (*value == "true" || *value == "1" || value->empty()) return true;
-  if (*value == "false" || *value == "0") return false;
+  if (is_word(*value, "true") || *value == "1" || value->empty()) return true;  // Python sends "True"
+  if (is_word(*value, "false") || *value == "0") return false;
   return otherwise;
 }
 
