@@ -59,6 +59,14 @@ void write(JsonWriter& json, const TaskHealth& health) {
     json.end_array();
   }
   if (health.readiness_passed) json.member("readinessPassed", *health.readiness_passed);
+  if (health.readiness) {
+    json.key("readiness");
+    json.begin_object();
+    json.member("status", health.readiness->status);
+    write_member(json, "contentType", health.readiness->content_type);
+    write_member(json, "body", health.readiness->body);
+    json.end_object();
+  }
   if (health.wants_kill) json.member("wantsKill", true);
   json.end_object();
 }
@@ -100,6 +108,7 @@ void read(const JsonReader& in, AgentRegistration& agent) {
   ports["last"].to(agent.ports.last, 1, 65535);
   if (agent.ports.first > agent.ports.last) ports.complain("first is greater than last");
   in["attributes"].to(agent.attributes);
+  in["role"].to(agent.role);
   in["runtime"].to(agent.runtime);
   in["runtimeProblem"].to(agent.runtime_problem);
   in["term"].to(agent.term);
@@ -173,6 +182,12 @@ void read(const JsonReader& in, TaskHealth& health) {
   read(in["alive"], health.alive);
   in["results"].each([&](const JsonReader& item) { read(item, health.results.emplace_back()); });
   read(in["readinessPassed"], health.readiness_passed);
+  if (JsonReader readiness = in["readiness"]; readiness.expect_object()) {
+    ReadinessResult& result = health.readiness.emplace();
+    readiness["status"].to(result.status, 0, 999);
+    readiness["contentType"].to(result.content_type);
+    readiness["body"].to(result.body);
+  }
   in["wantsKill"].to(health.wants_kill);
 }
 
@@ -232,6 +247,7 @@ std::string serialize(const AgentRegistration& agent) {
   json.member("last", agent.ports.last);
   json.end_object();
   json.member("attributes", agent.attributes);
+  if (agent.role != "*") json.member("role", agent.role);
   json.member("runtime", agent.runtime);
   write_member(json, "runtimeProblem", agent.runtime_problem);
   json.member("term", agent.term);

@@ -32,6 +32,7 @@ struct AgentRegistration {
   double cpus = 0, mem_mib = 0, disk_mib = 0;
   PortRange ports;
   std::map<std::string, std::string> attributes;
+  std::string role = "*";          // apps come here whose acceptedResourceRoles name it
   std::string runtime = "docker";  // what runs images: "docker", or "process" when none answers
   std::string runtime_problem;     // why Docker does not answer, in its own words; empty: it does
   std::uint64_t term = 0;          // the highest seen
@@ -90,6 +91,7 @@ struct TaskHealth {
   std::optional<bool> alive;  // all health checks alive; absent: no result yet, or no checks
   std::vector<HealthResult> results;
   std::optional<bool> readiness_passed;
+  std::optional<ReadinessResult> readiness;  // absent: not asked yet, or it did not answer
   bool wants_kill = false;  // max_consecutive_failures reached: the scheduler decides, since a kill goes by the barrier
   bool operator==(const TaskHealth&) const = default;
 };

@@ -7,6 +7,7 @@ namespace lotse::model {
 namespace {
 
 constexpr std::string_view kPortLabel = "lotse.port";
+constexpr Seconds kProgressDeadline{600};
 constexpr double kGraceSecondsMax = 1e9;  // fits nanoseconds in 64 bits; nobody waits thirty years
 
 void set_protocol(std::string_view protocol, AppPort& port) {
@@ -76,6 +77,14 @@ std::chrono::nanoseconds kill_grace_of(const App& app) {
   double seconds = std::clamp(app.kill_grace_period->count(), 0.0, kGraceSecondsMax);
   return std::chrono::duration_cast<nanoseconds>(Seconds(seconds));
 }
+
+std::optional<std::chrono::nanoseconds> progress_deadline_of(const App& app) {
+  const Seconds deadline = app.upgrade_strategy.progress_deadline.value_or(kProgressDeadline);
+  if (!(deadline.count() > 0)) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::min(deadline, Seconds(kGraceSecondsMax)));
+}
+
+bool rolls_back(const App& app) { return app.upgrade_strategy.auto_rollback.value_or(!app.health_checks.empty()); }
 
 std::optional<int> default_port_of(const App& app) {
   std::vector<AppPort> ports = ports_of(app);

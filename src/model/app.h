@@ -107,6 +107,9 @@ struct Fetch {
 
 struct UpgradeStrategy {
   double minimum_health_capacity = 1, maximum_over_capacity = 1;  // both 0..1
+  // Lotse's own, shown only where given, since clients of Marathon do not know them.
+  std::optional<Seconds> progress_deadline;  // a deployment without progress for so long fails; absent: 600 s; 0: never
+  std::optional<bool> auto_rollback;         // then return to the last good version; absent: apps with health checks do
   bool operator==(const UpgradeStrategy&) const = default;
 };
 
@@ -134,7 +137,8 @@ struct App {
   double backoff_factor = 1.15;
   std::optional<Seconds> kill_grace_period;  // absent: 3 s in practice
   UpgradeStrategy upgrade_strategy;
-  bool kill_oldest_first = false;  // killSelection OLDEST_FIRST
+  std::optional<Seconds> drain_time;  // drainSeconds, Lotse's own: how long requests may take when a task leaves
+  bool kill_oldest_first = false;     // killSelection OLDEST_FIRST
   UnreachableStrategy unreachable_strategy;
   std::vector<HealthCheck> health_checks;
   std::vector<ReadinessCheck> readiness_checks;
@@ -161,7 +165,9 @@ struct AppPort {
 std::vector<AppPort> ports_of(const App& app);
 
 bool uses_host_network(const App& app);
-std::chrono::nanoseconds kill_grace_of(const App& app);  // 3 s when not given
+std::optional<std::chrono::nanoseconds> progress_deadline_of(const App& app);  // nullopt: for ever
+bool rolls_back(const App& app);                                               // by itself, when a deployment fails
+std::chrono::nanoseconds kill_grace_of(const App& app);                        // 3 s when not given
 
 // The port that "/app" without ":port" means: label lotse.port (name or index), else the first TCP port; nullopt: none.
 std::optional<int> default_port_of(const App& app);

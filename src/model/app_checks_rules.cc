@@ -58,6 +58,11 @@ void check_readiness_check(const ReadinessCheck& check, std::size_t index, const
 void check_health(const App& app, Broken& broken) {
   std::vector<AppPort> ports = ports_of(app);
   for (std::size_t index = 0; index < app.health_checks.size(); ++index) {
+    if (app.health_checks[index].ip_protocol != "IPv6" || uses_host_network(app)) continue;
+    broken.add(item("/healthChecks", index, "ipProtocol"),
+               "IPv6 needs host networking: containers have IPv4 addresses");
+  }
+  for (std::size_t index = 0; index < app.health_checks.size(); ++index) {
     check_health_check(app.health_checks[index], index, ports.size(), broken);
   }
   auto mesos = std::count_if(app.health_checks.begin(), app.health_checks.end(),

@@ -138,11 +138,14 @@ bool has_persistent_volume(const json& rest) {
 
 void read_upgrade_strategy(const Field& strategy, bool is_resident, App& app) {
   auto single = app.labels.find("MARATHON_SINGLE_INSTANCE_APP");
-  if (single != app.labels.end() && single->second == "true") app.upgrade_strategy = {0, 0};
-  if (is_resident) app.upgrade_strategy = {0.5, 0};
+  if (single != app.labels.end() && single->second == "true")
+    app.upgrade_strategy = {.minimum_health_capacity = 0, .maximum_over_capacity = 0};
+  if (is_resident) app.upgrade_strategy = {.minimum_health_capacity = 0.5, .maximum_over_capacity = 0};
   if (!strategy.expect_object()) return;
   strategy["minimumHealthCapacity"].to(app.upgrade_strategy.minimum_health_capacity);
   strategy["maximumOverCapacity"].to(app.upgrade_strategy.maximum_over_capacity);
+  strategy["progressDeadlineSeconds"].to(app.upgrade_strategy.progress_deadline);
+  strategy["autoRollback"].to(app.upgrade_strategy.auto_rollback);
 }
 
 void read_unreachable_strategy(const Field& strategy, bool is_resident, App& app) {
@@ -171,6 +174,7 @@ void read_scheduling(const Field& definition, const json& rest, App& app) {
   definition["backoffFactor"].to(app.backoff_factor);
   definition["maxLaunchDelaySeconds"].to(app.max_launch_delay);
   definition["taskKillGracePeriodSeconds"].to(app.kill_grace_period);
+  definition["drainSeconds"].to(app.drain_time);
   constexpr std::pair<std::string_view, bool> kKillSelections[] = {{"YOUNGEST_FIRST", false}, {"OLDEST_FIRST", true}};
   definition["killSelection"].to_one_of(kKillSelections, app.kill_oldest_first);
   bool is_resident = has_persistent_volume(rest);

@@ -13,6 +13,7 @@ namespace lotse::model {
 namespace {
 
 constexpr double kSecondsMax = 2147483647;  // Marathon's int32
+constexpr double kDrainSecondsMax = 24 * 3600;
 
 void check_id(const App& app, Broken& broken) {
   auto resolved = resolve_app_id(app.id);
@@ -68,6 +69,15 @@ void check_fetch(const App& app, Broken& broken) {
   }
 }
 
+// The default role, or the top-level group's.
+void check_role(const App& app, Broken& broken) {
+  if (app.role.empty()) return broken.add("/role", "must not be empty");
+  const std::size_t slash = app.id.find('/', 1);
+  const std::string top = slash == std::string::npos ? "" : app.id.substr(1, slash - 1);
+  if (app.role == "*" || app.role == top) return;
+  broken.add("/role", "got " + app.role + ", expected one of: *" + (top.empty() ? "" : ", " + top));
+}
+
 void check_resources(const App& app, Broken& broken) {
   broken.unless_within("/instances", app.instances, 0);
   broken.unless_within("/cpus", app.cpus, 0.001);
@@ -75,7 +85,7 @@ void check_resources(const App& app, Broken& broken) {
   broken.unless_within("/disk", app.disk_mib, 0);
   broken.unless_within("/gpus", app.gpus, 0);
   if (app.gpus > 0) broken.add("/gpus", "gpus are not supported: no agent offers any");
-  if (app.role.empty()) broken.add("/role", "must not be empty");
+  check_role(app, broken);
   if (app.accepted_resource_roles.empty()) broken.add("/acceptedResourceRoles", "must not be empty");
 }
 
@@ -155,6 +165,11 @@ void check_times(const App& app, Broken& broken) {
   if (app.kill_grace_period) {
     broken.unless_within("/taskKillGracePeriodSeconds", app.kill_grace_period->count(), 0, kSecondsMax);
   }
+  if (app.upgrade_strategy.progress_deadline) {
+    broken.unless_within("/upgradeStrategy/progressDeadlineSeconds", app.upgrade_strategy.progress_deadline->count(), 0,
+                         kSecondsMax);
+  }
+  if (app.drain_time) broken.unless_within("/drainSeconds", app.drain_time->count(), 0, kDrainSecondsMax);
   const UnreachableStrategy& unreachable = app.unreachable_strategy;
   if (unreachable.disabled) return;
   const std::string inactive = "/unreachableStrategy/inactiveAfterSeconds";

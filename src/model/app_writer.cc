@@ -151,6 +151,13 @@ void write_scheduling(const App& app, json& result) {
   result["killSelection"] = app.kill_oldest_first ? "OLDEST_FIRST" : "YOUNGEST_FIRST";
   result["upgradeStrategy"] = {{"minimumHealthCapacity", number(app.upgrade_strategy.minimum_health_capacity)},
                                {"maximumOverCapacity", number(app.upgrade_strategy.maximum_over_capacity)}};
+  if (const auto& deadline = app.upgrade_strategy.progress_deadline) {
+    result["upgradeStrategy"]["progressDeadlineSeconds"] = number(*deadline);
+  }
+  if (const auto& rolls_back = app.upgrade_strategy.auto_rollback) {
+    result["upgradeStrategy"]["autoRollback"] = *rolls_back;
+  }
+  if (app.drain_time) result["drainSeconds"] = number(*app.drain_time);
   result["unreachableStrategy"] = unreachable_json(app.unreachable_strategy);
 }
 

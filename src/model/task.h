@@ -41,6 +41,12 @@ struct HealthResult {
   std::string last_failure_cause;
   bool operator==(const HealthResult&) const = default;
 };
+// The last answer to a task's readiness check.
+struct ReadinessResult {
+  int status = 0;                  // of HTTP; 0: no answer
+  std::string content_type, body;  // with preserveLastResponse; the body's beginning
+  bool operator==(const ReadinessResult&) const = default;
+};
 nlohmann::json to_json(const HealthResult& result, std::string_view instance_id);
 
 }  // namespace lotse::model
