@@ -31,7 +31,13 @@ std::map<std::string, std::string> encode(const State& state) {
       records[release_key(id, task)] = encode_release(id, task, release);
   }
   for (const auto& [id, deployment] : state.deployments) records[deployment_key(id)] = encode_deployment(deployment);
+  for (const auto& [id, deployment] : state.deployments) {
+    if (deployment.progress.since) records[progress_key(id)] = encode_progress(deployment);
+  }
   for (const auto& [key, proxy] : state.proxies) records[proxy_key(proxy.id, proxy.boot)] = encode_proxy(proxy);
+  for (const std::string& url : state.callbacks) records[callback_key(url)] = encode_callback(url);
+  for (const auto& [id, group] : state.groups) records[group_key(id)] = encode_group(id, group);
+  for (const auto& [version, change] : state.history) records[history_key(version)] = encode_root_change(change);
   if (!state.last_version.empty()) records[std::string(kLastVersionKey)] = state.last_version;
   return records;
 }

@@ -157,6 +157,8 @@ void FakeAgent::go_on_starting(const model::TaskId& id) {
       go_on_starting(id);
       return;
     }
+    auto version = container.app.env.find("v");
+    if (version != container.app.env.end() && version->second == "bad") return;  // runs, and never becomes healthy
     container.is_ready = true;
     if (!container.app.health_checks.empty()) container.alive = true;
     send_report();

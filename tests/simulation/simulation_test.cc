@@ -43,6 +43,7 @@ class World {
     is_operating_ = false;
     const Instant end = timeline_.now + plan_.settling;
     while (timeline_.now < end && checks_.violation().empty()) {
+      undrain_all();
       run_until(std::min(end, timeline_.now + 5s));
       if (checks_.unsettled().empty()) return checks_.violation();
     }
@@ -54,6 +55,17 @@ class World {
   void run_until(Instant end) {
     while (checks_.violation().empty() && timeline_.run_next(end)) {
       if (!plan_.faults.agents && !plan_.faults.containers) checks_.check_nothing_routed_is_dead();
+    }
+  }
+
+  void undrain_all() {
+    if (!shell_.is_up()) return;
+    std::vector<model::AgentId> draining;
+    for (const auto& [id, agent] : shell_.state().agents) {
+      if (agent.is_draining) draining.push_back(id);
+    }
+    for (const model::AgentId& id : draining) {
+      if (shell_.is_up()) shell_.deliver(DrainAgent{.agent = id, .is_wanted = false});
     }
   }
 
@@ -69,6 +81,10 @@ class World {
     app.max_launch_delay = model::Seconds(10);
     app.port_definitions.resize(1 + number % 2);
     if (number == 1) app.health_checks.push_back({.port_index = 0});  // as a parsed definition has it
+    if (number == 1 && dice_.once_in(3) && has_good_version(app.id)) {
+      app.env["v"] = "bad";
+      app.upgrade_strategy.progress_deadline = model::Seconds(20);
+    }
     if (number == 2) app.constraints.push_back({"hostname", model::ConstraintOperator::unique, {}});
     if (number == 3) app.upgrade_strategy = {0.5, 0};
     if (number == 3) app.labels["lotse.drainSeconds"] = "5";
@@ -77,6 +93,11 @@ class World {
     if (number == 0 && dice_.once_in(2))
       app.unreachable_strategy = {.inactive_after = model::Seconds(20), .expunge_after = model::Seconds(40)};
     return app;
+  }
+
+  bool has_good_version(const model::AppId& id) const {
+    const App* app = find_app(shell_.state(), id);
+    return app != nullptr && !app->good_version.empty();
   }
 
   model::AppId some_app() {
@@ -94,7 +115,16 @@ class World {
   void act() {
     const bool force = dice_.once_in(3);
     const model::AppId app = some_app();
-    switch (dice_.index(9)) {
+    switch (dice_.index(11)) {
+      case 9:
+        shell_.deliver(DrainAgent{.agent = "a" + std::to_string(1 + dice_.index(4)), .is_wanted = dice_.once_in(2)});
+        return;
+      case 10: {
+        ChangeApps change{.put_groups = {{.id = "/group" + std::to_string(dice_.index(3)), .enforce_role = force}}};
+        if (dice_.once_in(2)) change.remove_groups = {"/group" + std::to_string(dice_.index(3))};
+        shell_.deliver(change);
+        return;
+      }
       case 0:
         if (!app.empty()) shell_.deliver(ChangeApps{.restart = {app}, .force = force});
         return;
@@ -111,7 +141,10 @@ class World {
       }
       case 4:
         if (!shell_.state().deployments.empty()) {
-          shell_.deliver(CancelDeployment{.deployment = shell_.state().deployments.begin()->first, .force = force});
+          const Deployment& first = shell_.state().deployments.begin()->second;
+          // A bad version that nobody waits for any more would be what the operator wants.
+          const bool may_force = !first.original.contains("/app1");
+          shell_.deliver(CancelDeployment{.deployment = first.id, .force = force && may_force});
         }
         return;
       default:

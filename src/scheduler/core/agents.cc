@@ -146,6 +146,7 @@ void forget_agent(Turn& turn, const model::AgentId& id) {
   for (const model::TaskId& task : ids) end_task(turn, task, {.why = model::GoneWhy::lost});
   for (const auto& [task, release] : agent.releases) turn.records[release_key(id, task)] = std::nullopt;
   turn.changed_agents.insert(id);
+  turn.state.draining_agents.erase(id);
   turn.state.agents.erase(id);
 }
 
@@ -162,6 +163,27 @@ void handle(Turn& turn, const AgentRegistered& event) {
   turn.reply(
       event.token,
       model::AgentAnswer{.term = turn.state.term, .cluster = turn.state.cluster, .acknowledged = agent.acknowledged});
+}
+
+void handle(Turn& turn, const DrainAgent& event) {
+  auto found = turn.state.agents.find(event.agent);
+  if (found == turn.state.agents.end()) {
+    turn.refuse(event.token, 404, "Agent '" + event.agent + "' does not exist");
+    return;
+  }
+  Agent& agent = found->second;
+  if (agent.is_draining != event.is_wanted) {
+    agent.is_draining = event.is_wanted;
+    if (event.is_wanted) {
+      turn.state.draining_agents.insert(event.agent);
+    } else {
+      turn.state.draining_agents.erase(event.agent);
+    }
+    turn.changed_agents.insert(event.agent);
+    if (!event.is_wanted) turn.freed.insert(event.agent);
+    for (const model::TaskId& id : agent.tasks) turn.apps.insert(turn.state.tasks.at(id).app);
+  }
+  turn.reply(event.token, Done{});
 }
 
 void handle(Turn& turn, const AgentConnected& event) {

@@ -1,10 +1,16 @@
 // Changes of the root group: definitions put, apps removed and restarted, tasks killed, deployments cancelled. All of
 // them end in plan_steps() and one Deployment.
+#include "scheduler/core/app_changes.h"
+
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "model/app_json.h"
+#include "model/json_text.h"
 #include "scheduler/core/backoff.h"
 #include "scheduler/core/deployments.h"
+#include "scheduler/core/groups.h"
 #include "scheduler/core/handlers.h"
 #include "scheduler/core/records.h"
 #include "scheduler/core/service_ports.h"
@@ -17,39 +23,13 @@ struct Change {
   Token token = 0;
   std::vector<AppChange> apps;  // `after` without version
   bool force = false;
-  bool is_revert = false;  // keep the configuration stamps of `after`: its tasks are not to be replaced
+  bool is_rollback = false;  // of the core's own making
+  bool is_revert = false;    // keep the configuration stamps of `after`: its tasks are not to be replaced
   std::set<model::TaskId> victims;
+  GroupEdit groups;
+  model::AppId group;  // whose change it is; empty: the apps' parent
+  bool is_dry_run = false;
 };
-
-std::string parent_of(const model::AppId& id) {
-  const auto slash = id.rfind('/');
-  return slash == 0 || slash == std::string::npos ? "/" : id.substr(0, slash);
-}
-
-// What an app depends on, after the change: a dependency may name a group, which means every app below it.
-std::vector<model::AppId> dependencies_after(const State& state, const std::map<model::AppId, Definition>& after,
-                                             const model::AppId& id) {
-  auto definition_of = [&](const model::AppId& app) -> Definition {
-    if (auto changed = after.find(app); changed != after.end()) return changed->second;
-    const App* found = find_app(state, app);
-    return found == nullptr ? nullptr : found->current;
-  };
-  const Definition definition = definition_of(id);
-  std::set<model::AppId> result;
-  if (definition == nullptr) return {};
-  for (const model::AppId& dependency : definition->dependencies) {
-    if (definition_of(dependency) != nullptr) result.insert(dependency);
-    const std::string group = dependency + "/";
-    for (auto app = state.apps.lower_bound(group); app != state.apps.end() && app->first.starts_with(group); ++app) {
-      if (definition_of(app->first) != nullptr) result.insert(app->first);
-    }
-    for (auto app = after.lower_bound(group); app != after.end() && app->first.starts_with(group); ++app) {
-      if (app->second != nullptr) result.insert(app->first);
-    }
-  }
-  result.erase(id);
-  return {result.begin(), result.end()};
-}
 
 model::ApiError locked_error(const std::set<std::string>& deployments) {
   return {.status = 409,
@@ -71,7 +51,7 @@ std::set<model::AppId> affected_by(const std::vector<DeploymentStep>& steps) {
 void trim_versions(Turn& turn, App& app) {
   const std::size_t most = std::max<std::size_t>(1, turn.state.settings.versions_max);
   if (app.versions.size() <= most) return;
-  std::set<model::Version> used{app.current->version};
+  std::set<model::Version> used{app.current->version, app.good_version};
   for (const model::TaskId& id : app.tasks) used.insert(turn.state.tasks.at(id).definition->version);
   std::size_t excess = app.versions.size() - most;
   for (auto version = app.versions.begin(); version != app.versions.end() && excess > 0;) {
@@ -82,6 +62,18 @@ void trim_versions(Turn& turn, App& app) {
     turn.records[version_key(app.id, version->first)] = std::nullopt;
     version = app.versions.erase(version);
     --excess;
+  }
+}
+
+// The checks of a configuration that begins.
+void emit_new_checks(Turn& turn, const model::App& definition) {
+  for (const model::HealthCheck& check : definition.health_checks) {
+    Emit event;
+    event.type = "add_health_check_event";
+    event.app = definition.id;
+    event.version = definition.version;
+    event.health_check_json = model::to_text(model::to_json(check));
+    turn.out.emplace_back(std::move(event));
   }
 }
 
@@ -96,6 +88,7 @@ void put_definition(Turn& turn, const AppChange& change, const model::Version& v
     definition.last_config_change_at = change.before->last_config_change_at;
     definition.last_scaling_at = version;
   }
+  if (restarts) emit_new_checks(turn, definition);
   App& app = turn.state.apps[change.id];
   app.id = change.id;
   app.is_removed = false;
@@ -123,16 +116,50 @@ void carry_out(Turn& turn, const Change& change, const std::set<model::AppId>& a
   }
 }
 
+model::AppId group_of(const Change& change) {
+  if (!change.group.empty()) return change.group;
+  return change.apps.size() == 1 ? parent_group(change.apps.front().id) : "/";
+}
+
+// The tree of groups follows the apps that the plan does something to.
+void change_groups(Turn& turn, const Change& change, const std::set<model::AppId>& affected, const AppsAfter& after,
+                   const model::Version& version) {
+  AppsAfter changed_before, changed_after;
+  for (const AppChange& app : change.apps) {
+    if (!affected.contains(app.id)) continue;
+    changed_before[app.id] = app.before;
+    changed_after[app.id] = after.at(app.id);
+  }
+  edit_groups(turn, changed_before, changed_after, change.groups, version);
+}
+
+void refuse(Turn& turn, const Change& change, model::ApiError error) {
+  if (!change.is_dry_run) {
+    Emit group;
+    group.type = "group_change_failed";
+    group.app = group_of(change);
+    group.version = turn.state.last_version;
+    group.reason = error.message;
+    turn.out.emplace_back(std::move(group));
+  }
+  turn.reply(change.token, std::move(error));
+}
+
 // Refuses, or begins the deployment. `change.apps` have their service ports.
 void change_apps(Turn& turn, Change change) {
   State& state = turn.state;
-  std::map<model::AppId, Definition> after;
+  AppsAfter after;
   for (const AppChange& app : change.apps) after[app.id] = app.after;
-  auto steps = plan_steps(change.apps, [&](const model::AppId& id) { return dependencies_after(state, after, id); });
+  if (auto error = refuse_id_clash(state, after, change.groups.put)) return refuse(turn, change, std::move(*error));
+  auto steps = plan_steps(
+      change.apps, [&](const model::AppId& id) { return dependencies_after(state, after, change.groups.put, id); });
   if (!steps) {
-    turn.reply(change.token, model::ApiError{.status = 422,
-                                             .message = "Object is not valid",
-                                             .details = {{"/dependencies", {steps.error().text()}}}});
+    return refuse(
+        turn, change,
+        {.status = 422, .message = "Object is not valid", .details = {{"/dependencies", {steps.error().text()}}}});
+  }
+  if (change.is_dry_run) {
+    turn.reply(change.token, PlannedSteps{steps_json(*steps)});
     return;
   }
   const std::set<model::AppId> affected = affected_by(*steps);
@@ -142,13 +169,13 @@ void change_apps(Turn& turn, Change change) {
     if (app != state.apps.end() && !app->second.deployment.empty()) locks.insert(app->second.deployment);
   }
   if (!locks.empty() && !change.force) {
-    turn.reply(change.token, locked_error(locks));
-    return;
+    return refuse(turn, change, locked_error(locks));
   }
   if (!steps->empty() && state.deployments.size() - locks.size() >= state.settings.deployments_max) {
-    turn.refuse(change.token, 403,
-                "Max running deployments count (" + std::to_string(state.settings.deployments_max) + ") exceeded");
-    return;
+    return refuse(
+        turn, change,
+        {.status = 403,
+         .message = "Max running deployments count (" + std::to_string(state.settings.deployments_max) + ") exceeded"});
   }
   for (const std::string& lock : locks) cancel_deployment(turn, lock, "replaced by a newer deployment with force");
   Deployment deployment;
@@ -157,11 +184,13 @@ void change_apps(Turn& turn, Change change) {
   deployment.started = turn.now.wall;
   deployment.steps = std::move(*steps);
   deployment.victims = std::move(change.victims);
+  deployment.is_rollback = change.is_rollback;
   carry_out(turn, change, affected, deployment);
+  change_groups(turn, change, affected, after, deployment.version);
   turn.reply(change.token, DeploymentResult{deployment.version, deployment.id});
   Emit group;
   group.type = "group_change_success";
-  group.app = change.apps.size() == 1 ? parent_of(change.apps.front().id) : "/";
+  group.app = group_of(change);
   group.version = deployment.version;
   turn.out.emplace_back(std::move(group));
   begin_deployment(turn, std::move(deployment));
@@ -188,7 +217,37 @@ std::optional<model::ApiError> refuse_change(const State& state, const ChangeApp
   return std::nullopt;
 }
 
+// Each app as it was, and what its tasks ran then still counts as new.
+AppChange back_to(const State& state, const model::AppId& id, const Definition& before) {
+  AppChange change{.id = id, .before = current_of(state, id), .after = before};
+  if (change.before != nullptr && before != nullptr) {
+    change.restart = change.before->last_config_change_at != before->last_config_change_at;
+  }
+  return change;
+}
+
 }  // namespace
+
+void roll_back(Turn& turn, const Deployment& failed) {
+  Change change{.force = true, .is_rollback = true, .is_revert = true};
+  for (const auto& [id, original] : failed.original) {
+    auto app = turn.state.apps.find(id);
+    if (app == turn.state.apps.end() || app->second.is_removed) {
+      if (original != nullptr) change.apps.push_back(back_to(turn.state, id, original));
+      continue;
+    }
+    auto good = app->second.versions.find(app->second.good_version);
+    if (good == app->second.versions.end()) continue;
+    change.apps.push_back(back_to(turn.state, id, good->second));
+  }
+  if (change.apps.empty()) return;
+  const std::size_t before = turn.state.deployments.size();
+  change_apps(turn, std::move(change));
+  if (turn.state.deployments.size() == before) return;
+  for (const auto& [id, deployment] : turn.state.deployments) {
+    if (deployment.version == turn.state.last_version) turn.state.ended_deployments.back().rollback = id;
+  }
+}
 
 void handle(Turn& turn, const ChangeApps& event) {
   const State& state = turn.state;
@@ -213,7 +272,11 @@ void handle(Turn& turn, const ChangeApps& event) {
     if (change.id.empty()) change = {.id = id, .before = current_of(state, id), .after = current_of(state, id)};
     change.restart = true;
   }
-  Change change{.token = event.token, .force = event.force};
+  Change change{.token = event.token,
+                .force = event.force,
+                .groups = {.put = event.put_groups, .remove = event.remove_groups},
+                .group = event.group,
+                .is_dry_run = event.is_dry_run};
   for (auto& [id, app] : changes) change.apps.push_back(std::move(app));
   change_apps(turn, std::move(change));
 }
@@ -261,15 +324,9 @@ void handle(Turn& turn, const CancelDeployment& event) {
     return;
   }
   Change change{.token = event.token, .force = true, .is_revert = true};
-  std::set<int> taken;
   for (const auto& [id, before] : original) {
-    const Definition current = current_of(turn.state, id);
-    if (current == nullptr && before == nullptr) continue;
-    AppChange app{.id = id, .before = current, .after = before};
-    if (current != nullptr && before != nullptr) {
-      app.restart = current->last_config_change_at != before->last_config_change_at;
-    }
-    change.apps.push_back(std::move(app));
+    if (current_of(turn.state, id) == nullptr && before == nullptr) continue;
+    change.apps.push_back(back_to(turn.state, id, before));
   }
   change_apps(turn, std::move(change));
 }

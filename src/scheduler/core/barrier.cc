@@ -38,6 +38,7 @@ bool is_usable_by_all_proxies(const State& state, const Task& task) {
 }
 
 Duration drain_deadline_of(const Settings& settings, const model::App& app) {
+  if (app.drain_time) return std::chrono::duration_cast<Duration>(*app.drain_time);
   auto label = app.labels.find("lotse.drainSeconds");
   if (label == app.labels.end() || label->second.empty()) return settings.drain_deadline;
   char* end = nullptr;

@@ -18,7 +18,7 @@ struct DrainProgress {
 };
 DrainProgress drain_progress(const State& state, const Task& task);
 
-// From the last acknowledgement; the app's label lotse.drainSeconds overrides the setting.
+// From the last acknowledgement; the app's drainSeconds (or label lotse.drainSeconds) overrides the setting.
 Duration drain_deadline_of(const Settings& settings, const model::App& app);
 
 bool is_quarantine_over(const State& state, const PortRelease& release, Instant now);

@@ -34,7 +34,10 @@ struct KilledTasks {
   std::vector<model::TaskId> tasks;
 };
 struct Done {};
-using Answer = std::variant<DeploymentResult, KilledTasks, Done, model::ApiError, model::AgentAnswer,
+struct PlannedSteps {  // of a dry run
+  std::string steps_json;
+};
+using Answer = std::variant<DeploymentResult, KilledTasks, Done, PlannedSteps, model::ApiError, model::AgentAnswer,
                             model::StatusAnswer, model::ProxyReportAnswer>;
 struct Reply {
   Token token = 0;
@@ -60,7 +63,7 @@ struct Emit {
   std::string ip_address;
   std::optional<bool> alive;
   std::string plan;  // deployment events: id of a deployment; the server renders its plan from `plan_json`
-  std::string plan_json, current_step_json;
+  std::string plan_json, current_step_json, health_check_json;
 };
 
 struct WakeAt {

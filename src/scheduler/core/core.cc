@@ -5,6 +5,7 @@
 #include "scheduler/core/deployments.h"
 #include "scheduler/core/handlers.h"
 #include "scheduler/core/placement.h"
+#include "scheduler/core/progress.h"
 #include "scheduler/core/records.h"
 #include "scheduler/core/routes.h"
 #include "scheduler/core/scaling.h"
@@ -30,11 +31,18 @@ void fire(Turn& turn, const TimerKey& key) {
     case TimerKey::Kind::backoff:
       turn.apps.insert(key.id);
       break;
+    case TimerKey::Kind::deployment:
+      on_progress_timer(turn, key.id);
+      break;
     case TimerKey::Kind::task: {
       auto task = turn.state.tasks.find(key.id);
       if (task == turn.state.tasks.end()) break;
       if (task->second.leaving == Leaving::draining) turn.drains_due = true;
-      if (task->second.state == model::TaskState::unreachable) expunge_if_due(turn, task->second);
+      if (task->second.state == model::TaskState::unreachable) {
+        expunge_if_due(turn, task->second);
+      } else {
+        give_up_if_overdue(turn, task->second);
+      }
       break;
     }
   }
@@ -43,7 +51,10 @@ void fire(Turn& turn, const TimerKey& key) {
 // A restart: everything durable is there, but nothing has been looked at.
 void look_at_all(Turn& turn) {
   for (const auto& [id, app] : turn.state.apps) turn.apps.insert(id);
-  for (const auto& [id, deployment] : turn.state.deployments) turn.deployments.insert(id);
+  for (auto& [id, deployment] : turn.state.deployments) {
+    turn.deployments.insert(id);
+    watch_progress(turn, deployment);
+  }
   for (const auto& [id, task] : turn.state.tasks) {
     if (task.is_ready && !task.is_published) turn.routes.emplace(id, model::GoneWhy::asked);
     if (turn.state.is_carried_over) turn.changed_health.insert(id);
@@ -78,6 +89,9 @@ void wake_deployments(Turn& turn) {
   for (const auto& [id, deployment] : turn.state.deployments) {
     if (deployment.current >= deployment.steps.size()) continue;
     for (const Action& action : deployment.steps[deployment.current].actions) note_service(turn, action.app);
+  }
+  for (const model::AgentId& id : turn.state.draining_agents) {  // what replaces its tasks may be known now
+    for (const model::TaskId& task : turn.state.agents.at(id).tasks) turn.apps.insert(turn.state.tasks.at(task).app);
   }
 }
 

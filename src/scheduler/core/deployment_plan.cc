@@ -124,4 +124,10 @@ std::string plan_json(const Deployment& deployment) {
 
 std::string step_json(const DeploymentStep& step) { return to_json(step).dump(); }
 
+std::string steps_json(const std::vector<DeploymentStep>& steps) {
+  json list = json::array();
+  for (const DeploymentStep& step : steps) list.push_back(to_json(step));
+  return list.dump();
+}
+
 }  // namespace lotse::scheduler

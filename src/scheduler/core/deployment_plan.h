@@ -35,6 +35,14 @@ struct DeploymentStep {
   bool operator==(const DeploymentStep&) const = default;
 };
 
+// The farthest a deployment has come, and when (progress.h). Stored unsynced.
+struct Progress {
+  std::size_t step = 0;
+  long covered = 0;              // within that step; more is farther
+  std::optional<Instant> since;  // absent: not looked at yet
+  WallTime since_wall;           // the same, for the store
+};
+
 // A running deployment. It locks `changes`' apps against others.
 struct Deployment {
   std::string id;
@@ -44,6 +52,8 @@ struct Deployment {
   std::size_t current = 0;                      // index into steps of the one under way; steps.size() when all are done
   std::map<model::AppId, Definition> original;  // every affected app as it was; nullptr: it did not exist
   std::set<model::TaskId> victims;              // KillTasks with scale: these go first
+  bool is_rollback = false;                     // begun by the core, after another one failed
+  Progress progress;
 };
 
 // One app's way from `before` to `after`; a nullptr: it is not there.
@@ -62,5 +72,6 @@ Result<std::vector<DeploymentStep>, Problem> plan_steps(
 // {"id","version","steps":[{"actions":[{"action","app"}]}]} and {"actions":[...]}, as Marathon's events show them.
 std::string plan_json(const Deployment& deployment);
 std::string step_json(const DeploymentStep& step);
+std::string steps_json(const std::vector<DeploymentStep>& steps);  // [{"actions":[...]}]
 
 }  // namespace lotse::scheduler

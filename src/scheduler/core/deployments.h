@@ -14,5 +14,7 @@ void begin_deployment(Turn& turn, Deployment deployment);
 void advance_deployment(Turn& turn, const std::string& id);
 // Stops it where it is (deployment_failed); what is half done stays.
 void cancel_deployment(Turn& turn, const std::string& id, const std::string& reason);
+// The same, of itself: its step failed.
+void fail_deployment(Turn& turn, const std::string& id, const std::string& reason);
 
 }  // namespace lotse::scheduler

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -15,6 +16,13 @@ namespace lotse::scheduler {
 
 using Token = std::uint64_t;
 
+// A group made or changed by name. What is not said stays as it is.
+struct PutGroup {
+  model::AppId id;
+  std::optional<std::vector<model::AppId>> dependencies;  // absolute; of apps or groups
+  std::optional<bool> enforce_role;
+};
+
 // One change of the root group: whole, checked definitions (no version yet), removals and restarts, one deployment.
 struct ChangeApps {
   Token token = 0;
@@ -23,6 +31,10 @@ struct ChangeApps {
   std::vector<model::AppId> remove;
   std::vector<model::AppId> restart;  // restart even where nothing differs
   bool force = false;
+  std::vector<PutGroup> put_groups;
+  std::vector<model::AppId> remove_groups;  // with those below; their apps are in `remove`
+  model::AppId group;                       // whose change this is, for group_change_success; empty: the apps' parent
+  bool is_dry_run = false;                  // only say what would be done
 };
 struct KillTasks {  // DELETE tasks; wipe has no meaning without persistent volumes and acts as a kill
   Token token = 0;
@@ -38,6 +50,18 @@ struct CancelDeployment {
 struct ResetDelay {
   Token token = 0;
   model::AppId app;
+};
+
+struct SetCallback {  // a URL that wants every event by POST, or does not any more
+  Token token = 0;
+  std::string url;
+  bool is_wanted = true;
+};
+
+struct DrainAgent {  // no new tasks for it, and those it has move away; or not any more
+  Token token = 0;
+  model::AgentId agent;
+  bool is_wanted = true;
 };
 
 struct AgentRegistered {
@@ -64,7 +88,7 @@ struct ProxyReported {
 
 struct Tick {};  // the time named by the last WakeAt has come (or any other time: harmless)
 
-using Event = std::variant<ChangeApps, KillTasks, CancelDeployment, ResetDelay, AgentRegistered, AgentConnected,
-                           AgentReported, ProxyJoined, ProxyReported, Tick>;
+using Event = std::variant<ChangeApps, KillTasks, CancelDeployment, ResetDelay, SetCallback, DrainAgent,
+                           AgentRegistered, AgentConnected, AgentReported, ProxyJoined, ProxyReported, Tick>;
 
 }  // namespace lotse::scheduler

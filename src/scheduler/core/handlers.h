@@ -10,6 +10,9 @@ void handle(Turn& turn, const KillTasks& event);         // app_changes.cc
 void handle(Turn& turn, const CancelDeployment& event);  // app_changes.cc
 void handle(Turn& turn, const ResetDelay& event);        // app_changes.cc
 
+void handle(Turn& turn, const SetCallback& event);  // subscriptions.cc
+
+void handle(Turn& turn, const DrainAgent& event);       // agents.cc
 void handle(Turn& turn, const AgentRegistered& event);  // agents.cc
 void handle(Turn& turn, const AgentConnected& event);   // agents.cc
 void on_agent_timer(Turn& turn, const model::AgentId& id);

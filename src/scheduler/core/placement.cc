@@ -54,8 +54,9 @@ bool has_free_ports(const State& state, const Agent& agent, const model::App& ap
 std::string_view obstacle(const Agent& agent, const model::App& app, const Resources& needed) {
   if (agent.health == AgentHealth::lost) return "AgentLost";
   if (agent.health == AgentHealth::suspect) return "AgentSuspect";
+  if (agent.is_draining) return "AgentMaintenance";
   const auto& roles = app.accepted_resource_roles;
-  if (!roles.empty() && std::find(roles.begin(), roles.end(), "*") == roles.end()) return "UnfulfilledRole";
+  if (std::find(roles.begin(), roles.end(), agent.registration.role) == roles.end()) return "UnfulfilledRole";
   if (needs_docker(app) && agent.registration.runtime == "process") return "DockerUnavailable";
   if (agent.used.micro_cpus + needed.micro_cpus > agent.total.micro_cpus) return "InsufficientCpus";
   if (agent.used.mem_kib + needed.mem_kib > agent.total.mem_kib) return "InsufficientMemory";
@@ -164,18 +165,26 @@ std::optional<std::vector<int>> PlacementRound::draw_ports(const Agent& agent, R
   return result;
 }
 
-std::map<std::string, int> explain_placement(const State& state, const model::App& app, Instant now) {
+std::vector<std::pair<model::AgentId, std::string>> explain_agents(const State& state, const model::App& app,
+                                                                   Instant now, std::size_t most) {
   ConstraintCheck constraints(app.constraints, app.instances);
   feed(constraints, state, app);
   const Resources needed = resources_of(app);
   const std::vector<model::AppPort> ports = model::ports_of(app);
-  std::map<std::string, int> reasons;
+  std::vector<std::pair<model::AgentId, std::string>> reasons;
   for (const auto& [id, agent] : state.agents) {
+    if (reasons.size() == most) break;
     std::string reason(obstacle(agent, app, needed));
     if (reason.empty() && !constraints.allows(agent.registration)) reason = "UnfulfilledConstraint";
     if (reason.empty() && !has_free_ports(state, agent, app, ports, now)) reason = "InsufficientPorts";
-    ++reasons[reason];
+    reasons.emplace_back(id, std::move(reason));
   }
+  return reasons;
+}
+
+std::map<std::string, int> explain_placement(const State& state, const model::App& app, Instant now) {
+  std::map<std::string, int> reasons;
+  for (const auto& [id, reason] : explain_agents(state, app, now, state.agents.size())) ++reasons[reason];
   return reasons;
 }
 

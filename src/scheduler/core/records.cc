@@ -92,10 +92,16 @@ std::string release_key(const model::AgentId& agent, const model::TaskId& task) 
   return "release/" + agent + "/" + task;
 }
 std::string deployment_key(const std::string& id) { return "deployment/" + id; }
+std::string progress_key(const std::string& deployment) { return "progress/" + deployment; }
 std::string proxy_key(const std::string& id, const std::string& boot) { return "proxy/" + id + "/" + boot; }
 
+std::string callback_key(const std::string& url) { return "callback/" + url; }
+std::string group_key(const model::AppId& id) { return "group" + id; }
+std::string history_key(const model::Version& version) { return "history/" + version; }
+
 std::string encode_app(const App& app) {
-  json value{{"id", app.id}, {"version", app.current->version}, {"removed", app.is_removed}};
+  json value{
+      {"id", app.id}, {"version", app.current->version}, {"removed", app.is_removed}, {"good", app.good_version}};
   if (app.last_failure) value["failure"] = failure_to_json(*app.last_failure);
   return dump(value);
 }
@@ -143,7 +149,9 @@ std::string encode_agent(const Agent& agent) {
   registration.tasks.clear();
   registration.has_tasks = false;
   registration.term = 0;
-  return dump({{"registration", model::serialize(registration)}, {"acknowledged", agent.acknowledged}});
+  return dump({{"registration", model::serialize(registration)},
+               {"acknowledged", agent.acknowledged},
+               {"draining", agent.is_draining}});
 }
 
 std::string encode_release(const model::AgentId& agent, const model::TaskId& task, const PortRelease& release) {
@@ -173,11 +181,66 @@ std::string encode_deployment(const Deployment& deployment) {
                {"steps", std::move(steps)},
                {"current", deployment.current},
                {"original", std::move(original)},
-               {"victims", deployment.victims}});
+               {"victims", deployment.victims},
+               {"rollback", deployment.is_rollback}});
+}
+
+std::string encode_progress(const Deployment& deployment) {
+  const Progress& progress = deployment.progress;
+  return dump({{"deployment", deployment.id},
+               {"step", progress.step},
+               {"covered", progress.covered},
+               {"since", to_number(progress.since_wall)}});
 }
 
 std::string encode_proxy(const Proxy& proxy) {
   return dump({{"id", proxy.id}, {"boot", proxy.boot}, {"address", proxy.address}});
+}
+
+namespace {
+
+json group_to_json(const Group& group) {
+  return {{"dependencies", group.dependencies}, {"enforce_role", group.enforce_role}, {"version", group.version}};
+}
+Group group_from(const json& value) {
+  return {.dependencies = value.at("dependencies").get<std::vector<model::AppId>>(),
+          .enforce_role = value.at("enforce_role"),
+          .version = value.at("version")};
+}
+
+json definitions_to_json(const std::map<model::AppId, Definition>& apps) {
+  json value = json::object();
+  for (const auto& [id, app] : apps) value[id] = app == nullptr ? json(nullptr) : json(model::serialize_app(*app));
+  return value;
+}
+std::map<model::AppId, Definition> definitions_from(const json& value) {
+  std::map<model::AppId, Definition> apps;
+  for (const auto& [id, app] : value.items()) apps[id] = app.is_null() ? nullptr : definition_from(app);
+  return apps;
+}
+
+RootChange root_change_from(const json& value) {
+  RootChange change{.version = value.at("version"), .apps = definitions_from(value.at("apps"))};
+  for (const auto& [id, group] : value.at("groups").items()) {
+    change.groups[id] = group.is_null() ? std::nullopt : std::optional(group_from(group));
+  }
+  return change;
+}
+
+}  // namespace
+
+std::string encode_callback(const std::string& url) { return dump({{"url", url}}); }
+
+std::string encode_group(const model::AppId& id, const Group& group) {
+  json value = group_to_json(group);
+  value["id"] = id;
+  return dump(value);
+}
+
+std::string encode_root_change(const RootChange& change) {
+  json groups = json::object();
+  for (const auto& [id, group] : change.groups) groups[id] = group ? group_to_json(*group) : json(nullptr);
+  return dump({{"version", change.version}, {"apps", definitions_to_json(change.apps)}, {"groups", std::move(groups)}});
 }
 
 namespace {
@@ -219,6 +282,7 @@ Deployment deployment_from(const json& value) {
   deployment.started = wall_from(value.at("started"));
   deployment.current = value.at("current");
   deployment.victims = value.at("victims").get<std::set<model::TaskId>>();
+  deployment.is_rollback = value.value("rollback", false);
   for (const json& actions : value.at("steps")) {
     DeploymentStep& step = deployment.steps.emplace_back();
     for (const json& action : actions) {
@@ -254,6 +318,7 @@ Result<Unit, Problem> RecordReader::read(std::string_view key, std::string_view 
       App& app = state_.apps[id];
       app.id = id;
       app.is_removed = value.at("removed");
+      app.good_version = value.value("good", value.at("version").get<std::string>());
       if (value.contains("failure")) app.last_failure = failure_from(value.at("failure"));
       app_versions_[id] = value.at("version");
     } else if (kind == "task") {
@@ -270,6 +335,7 @@ Result<Unit, Problem> RecordReader::read(std::string_view key, std::string_view 
       Agent& agent = state_.agents[registration->id];
       agent.registration = std::move(*registration);
       agent.acknowledged = value.at("acknowledged");
+      agent.is_draining = value.value("draining", false);
     } else if (kind == "release") {
       PortRelease release{
           .app = value.at("app"), .ports = value.at("ports"), .released = wall_from(value.at("released"))};
@@ -277,10 +343,23 @@ Result<Unit, Problem> RecordReader::read(std::string_view key, std::string_view 
     } else if (kind == "deployment") {
       Deployment deployment = deployment_from(value);
       state_.deployments.insert_or_assign(deployment.id, std::move(deployment));
+    } else if (kind == "progress") {
+      progress_[value.at("deployment")] = {.step = value.at("step"),
+                                           .covered = value.at("covered"),
+                                           .since = Instant{},
+                                           .since_wall = wall_from(value.at("since"))};
     } else if (kind == "proxy") {
       Proxy proxy{.id = value.at("id"), .boot = value.at("boot"), .address = value.at("address")};
       ProxyKey proxy_id{proxy.id, proxy.boot};
       state_.proxies.insert_or_assign(std::move(proxy_id), std::move(proxy));
+    } else if (kind == "callback") {
+      state_.callbacks.insert(value.at("url").get<std::string>());
+    } else if (kind == "group") {
+      state_.groups[value.at("id")] = group_from(value);
+    } else if (kind == "history") {
+      RootChange change = root_change_from(value);
+      const model::Version version = change.version;
+      state_.history[version] = std::move(change);
     }
     // Keys of other kinds are the shell's (its term, the cluster's id) or a newer version's.
     return Unit{};
@@ -312,6 +391,11 @@ Result<Unit, Problem> RecordReader::link() {
       task.alive = health->second.alive;
       task.readiness_passed = health->second.readiness_passed;
       task.results = std::move(health->second.results);
+    }
+  }
+  for (auto& [id, progress] : progress_) {  // unsynced, too
+    if (auto deployment = state_.deployments.find(id); deployment != state_.deployments.end()) {
+      deployment->second.progress = progress;
     }
   }
   for (auto& [id, backoff] : backoff_) {  // unsynced: may have outlived its app

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "scheduler/core/core.h"
+#include "scheduler/core/groups.h"
 #include "scheduler/core/records.h"
 #include "scheduler/core/routes.h"
 #include "scheduler/core/service_ports.h"
@@ -22,7 +23,10 @@ void index_task(State& state, Task& task, Now now) {
   for (int port : task.host_ports) {
     if (port != 0) agent.ports_used.insert(port);
   }
-  task.command_sent = now.instant;
+  task.command_sent = task.launched = now.instant;
+  if (task.state == model::TaskState::staging || task.state == model::TaskState::starting) {
+    state.timers.arm({TimerKey::Kind::task, task.id}, now.instant + state.settings.launch_timeout);
+  }
   if (task.unreachable_since) {
     const Duration gone =
         std::max(Duration{0}, std::chrono::duration_cast<Duration>(now.wall - *task.unreachable_since));
@@ -45,6 +49,7 @@ void index_agent(State& state, const model::AgentId& id, Agent& agent, Now now) 
   agent.total = make_resources(known.cpus, known.mem_mib, known.disk_mib);
   agent.health = AgentHealth::suspect;  // nothing new for it until it is heard; its full time until it is lost
   agent.last_heard = now.instant;
+  if (agent.is_draining) state.draining_agents.insert(id);
   state.timers.arm({TimerKey::Kind::agent, id}, now.instant + state.settings.agent_suspect_after);
   for (auto& [task, release] : agent.releases) {
     release.released_instant = now.instant;
@@ -62,8 +67,22 @@ void index_app(State& state, App& app, Now now) {
   app.backoff.until = instant_of(app.backoff.until_wall, longest, now);
 }
 
-void lock_apps(State& state) {
-  for (const auto& [id, deployment] : state.deployments) {
+// Stores written before groups were kept have none.
+void make_missing_groups(State& state) {
+  for (const auto& [id, app] : state.apps) {
+    for (model::AppId group = parent_group(id); group != "/" && !app.is_removed; group = parent_group(group)) {
+      state.groups.try_emplace(group, Group{.version = app.current->version});
+    }
+  }
+}
+
+void lock_apps(State& state, Now now) {
+  for (auto& [id, deployment] : state.deployments) {
+    if (deployment.progress.since) {
+      const Duration ago =
+          std::max(Duration{0}, std::chrono::duration_cast<Duration>(now.wall - deployment.progress.since_wall));
+      deployment.progress.since = now.instant - std::min<Duration>(ago, std::chrono::hours(24 * 365));
+    }
     for (const auto& [app, original] : deployment.original) {
       if (auto found = state.apps.find(app); found != state.apps.end()) found->second.deployment = id;
     }
@@ -93,7 +112,8 @@ Result<State, Problem> restore(std::span<const std::pair<std::string, std::strin
     proxy.lease_until = now.instant + settings.proxy_lease + settings.proxy_lease_margin;
     state.timers.arm({TimerKey::Kind::proxy, ""}, proxy.lease_until);
   }
-  lock_apps(state);
+  make_missing_groups(state);
+  lock_apps(state, now);
   rebuild_table(state);
   state.is_fresh = true;
   return state;
@@ -129,6 +149,8 @@ void carry_over_volatile(const State& before, State& after) {
     task.healthy_since = seen.healthy_since;
     task.missing_since = seen.missing_since;
   }
+  after.ended_deployments = before.ended_deployments;
+  std::erase_if(after.ended_deployments, [&](const auto& ended) { return after.deployments.contains(ended.id); });
   after.is_carried_over = true;
   rebuild_table(after);
 }

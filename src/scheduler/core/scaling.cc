@@ -73,10 +73,57 @@ void launch(Turn& turn, App& app, int count, const Definition& definition) {
   set_queued(turn, app, count, definition);
 }
 
+bool must_move(const State& state, const Task& task) {
+  auto agent = state.agents.find(task.agent);
+  return agent != state.agents.end() && agent->second.is_draining;
+}
+
+void kill_some(Turn& turn, const App& app, const std::vector<Task*>& tasks, int count, const std::string& reason) {
+  if (count <= 0) return;
+  for (Task* task : select_victims(turn.state, *app.current, tasks, {}, static_cast<std::size_t>(count))) {
+    begin_leaving(turn, *task, reason);
+  }
+}
+
+// Replaces what `is_old` says by new tasks of `target`, within its upgradeStrategy: a new configuration, or tasks that
+// have to move to another node.
+template <typename IsOld>
+void replace(Turn& turn, App& app, const Definition& target, const Tally& tasks, IsOld is_old,
+             const std::string& reason) {
+  RollingTasks counts{.leaving = tasks.leaving};
+  std::vector<Task*> old_healthy, old_unhealthy, fresh;
+  for (Task* task : tasks.active) {
+    if (!is_old(*task)) {
+      ++(serves(turn.state, *task) ? counts.fresh_healthy : counts.fresh_unhealthy);
+      fresh.push_back(task);
+    } else if (!is_healthy(*task)) {
+      old_unhealthy.push_back(task);
+    } else if (is_usable_by_all_proxies(turn.state, *task)) {
+      old_healthy.push_back(task);
+    } else {
+      ++counts.old_unproven;
+    }
+  }
+  counts.old_healthy = static_cast<int>(old_healthy.size());
+  counts.old_unhealthy = static_cast<int>(old_unhealthy.size());
+  const RollingMoves moves = rolling_moves({.instances = target->instances,
+                                            .minimum_health_capacity = target->upgrade_strategy.minimum_health_capacity,
+                                            .maximum_over_capacity = target->upgrade_strategy.maximum_over_capacity},
+                                           counts);
+  kill_some(turn, app, old_unhealthy, moves.kill_old_unhealthy, reason);
+  kill_some(turn, app, old_healthy, moves.kill_old_healthy, reason);
+  kill_some(turn, app, fresh, moves.kill_fresh, "scaled down");
+  launch(turn, app, moves.start, target);
+}
+
 void keep_instances(Turn& turn, App& app, const Definition& definition, const std::set<model::TaskId>& victims) {
   const Tally tasks = tally(turn, app);
   const int wanted = definition->instances;
   const int active = static_cast<int>(tasks.active.size());
+  auto moves = [&](const Task& task) { return must_move(turn.state, task); };
+  if (std::any_of(tasks.active.begin(), tasks.active.end(), [&](const Task* task) { return moves(*task); })) {
+    return replace(turn, app, definition, tasks, moves, "its node is being drained");
+  }
   if (active > wanted) {
     const auto surplus = static_cast<std::size_t>(active - wanted);
     for (Task* task : select_victims(turn.state, *definition, tasks.active, victims, surplus)) {
@@ -96,43 +143,14 @@ void stop_all(Turn& turn, App& app) {
   if (app.tasks.empty() && app.deployment.empty()) forget_app(turn, app.id);
 }
 
-void kill_some(Turn& turn, const App& app, const std::vector<Task*>& tasks, int count, const std::string& reason) {
-  if (count <= 0) return;
-  for (Task* task : select_victims(turn.state, *app.current, tasks, {}, static_cast<std::size_t>(count))) {
-    begin_leaving(turn, *task, reason);
-  }
-}
-
 void roll(Turn& turn, App& app) {
   const Definition target = app.current;
   const Tally tasks = tally(turn, app);
-  RollingTasks counts{.leaving = tasks.leaving};
-  std::vector<Task*> old_healthy, old_unhealthy, fresh;
-  for (Task* task : tasks.active) {
-    if (is_fresh(*task, *target)) {
-      ++(serves(turn.state, *task) ? counts.fresh_healthy : counts.fresh_unhealthy);
-      fresh.push_back(task);
-    } else if (!is_healthy(*task)) {
-      old_unhealthy.push_back(task);
-    } else if (is_usable_by_all_proxies(turn.state, *task)) {
-      old_healthy.push_back(task);
-    } else {
-      ++counts.old_unproven;
-    }
-  }
-  counts.old_healthy = static_cast<int>(old_healthy.size());
-  counts.old_unhealthy = static_cast<int>(old_unhealthy.size());
-  const RollingMoves moves = rolling_moves({.instances = target->instances,
-                                            .minimum_health_capacity = target->upgrade_strategy.minimum_health_capacity,
-                                            .maximum_over_capacity = target->upgrade_strategy.maximum_over_capacity},
-                                           counts);
-  kill_some(turn, app, old_unhealthy, moves.kill_old_unhealthy, "upgraded");
-  kill_some(turn, app, old_healthy, moves.kill_old_healthy, "upgraded");
-  kill_some(turn, app, fresh, moves.kill_fresh, "scaled down");
+  auto is_old = [&](const Task& task) { return !is_fresh(task, *target) || must_move(turn.state, task); };
+  replace(turn, app, target, tasks, is_old, "upgraded");
   for (Task* task : tasks.inactive) {  // old ones are not waited for; fresh ones may come back as surplus
     if (!is_fresh(*task, *target)) begin_leaving(turn, *task, "upgraded");
   }
-  launch(turn, app, moves.start, target);
 }
 
 // The step of `deployment` that does something to the app (start is a step without effect), and what.
@@ -183,6 +201,11 @@ void reconcile_app(Turn& turn, const model::AppId& id) {
 void note_service(Turn& turn, const model::AppId& id) {
   auto app = turn.state.apps.find(id);
   if (app == turn.state.apps.end()) return;
+  const auto& counts = app->second.tasks_on_agent;
+  const auto& draining = turn.state.draining_agents;
+  if (std::any_of(draining.begin(), draining.end(), [&](const auto& agent) { return counts.contains(agent); })) {
+    turn.apps.insert(id);  // its next move away from there may wait for this
+  }
   auto found = turn.state.deployments.find(app->second.deployment);
   if (found == turn.state.deployments.end()) return;
   const Part part = part_of(found->second, id);
@@ -217,6 +240,24 @@ bool is_done(const Turn& turn, const Action& action) {
     ++counted;
   }
   return counted == app.current->instances;
+}
+
+long progress_of(const Turn& turn, const Action& action) {
+  auto found = turn.state.apps.find(action.app);
+  if (found == turn.state.apps.end() || action.kind == ActionKind::start) return 0;
+  const App& app = found->second;
+  long covered = 0;
+  for (const model::TaskId& id : app.tasks) {
+    const Task& task = turn.state.tasks.at(id);
+    const bool is_old = action.kind == ActionKind::restart && !is_fresh(task, *app.current);
+    const bool is_surplus = action.kind == ActionKind::stop || is_old || task.leaving != Leaving::no;
+    if (is_surplus) {
+      --covered;
+    } else if (serves(turn.state, task)) {
+      ++covered;
+    }
+  }
+  return covered;
 }
 
 void forget_app(Turn& turn, model::AppId id) {

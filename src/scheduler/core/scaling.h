@@ -15,6 +15,9 @@ void note_service(Turn& turn, const model::AppId& id);
 // Is the deployment's action on its app complete? (MARATHON.md section 5, "Done")
 bool is_done(const Turn& turn, const Action& action);
 
+// How far the action is: more with every instance that serves, and with every one gone that should go.
+long progress_of(const Turn& turn, const Action& action);
+
 // Erases a removed app without tasks, with its versions.
 void forget_app(Turn& turn, model::AppId id);  // by value: the caller may have it from the app itself
 

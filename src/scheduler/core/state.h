@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -30,14 +31,16 @@ struct Settings {  // design section 3, "Times"
       std::chrono::seconds(60);  // from the last acknowledgement; label lotse.drainSeconds overrides
   // Longer than the 60 s for which a proxy holds a lost endpoint (P3), or that could meet the port's next owner (P2).
   Duration port_quarantine = std::chrono::seconds(75);
-  Duration resend_after = std::chrono::seconds(10);  // a command without effect is sent again
+  Duration launch_timeout = std::chrono::minutes(5);  // Marathon's task_launch_timeout: from launched to running
+  Duration resend_after = std::chrono::seconds(10);   // a command without effect is sent again
   Duration missing_grace =
       std::chrono::seconds(5);  // a confirmed task the agent does not list: its end may be on its way
   Duration agent_forget_after = std::chrono::hours(24);  // lost for so long, and with no task that may come back
   Duration stable_after = std::chrono::seconds(10);      // a healthy run of this length clears the app's launch delay
   int service_port_first = 10000, service_port_last = 20000;
-  std::size_t versions_max = 50;      // kept per app, besides those in use
-  std::size_t deployments_max = 100;  // running at once: 403 beyond
+  std::size_t versions_max = 50;            // kept per app, besides those in use
+  std::size_t deployments_max = 100;        // running at once: 403 beyond
+  std::size_t ended_deployments_max = 200;  // of which is known how they ended
 };
 
 // Why a task leaves, and how far it is. A task that leaves never comes back.
@@ -75,8 +78,10 @@ struct Task {
   std::optional<bool> readiness_passed;
 
   // Not stored.
-  Instant command_sent;                  // its launch or kill, last
-  std::optional<Instant> missing_since;  // confirmed, but not in the agent's list
+  std::optional<model::ReadinessResult> readiness;  // the last answer to its readiness check
+  Instant launched;                                 // or, after a restart or a loss of its agent, seen again
+  Instant command_sent;                             // its launch or kill, last
+  std::optional<Instant> missing_since;             // confirmed, but not in the agent's list
   std::optional<Instant> unreachable_instant;
   std::optional<Instant> healthy_since;  // running, ready and its checks alive; for the launch delay
   std::uint64_t up_revision = 0;         // of this epoch: since when its endpoints are published `up`; 0: they are not
@@ -108,6 +113,7 @@ struct QueueEntry {  // the app waits for instances: GET /v2/queue
 struct App {
   model::AppId id;
   Definition current;                             // the target; never nullptr
+  model::Version good_version;                    // of its last deployment that succeeded; empty: none has
   bool is_removed = false;                        // deleted, its tasks are being stopped: for the API it does not exist
   std::map<model::Version, Definition> versions;  // with the current one
   std::optional<TaskFailure> last_failure;
@@ -117,6 +123,26 @@ struct App {
   std::map<model::AgentId, int> tasks_on_agent;  // all of `tasks`, counted
   std::string deployment;                        // the running one that locks it; empty: none
   std::optional<QueueEntry> queued;
+};
+
+struct EndedDeployment {  // for those who wait for one: which way it went
+  std::string id;
+  model::Version version;
+  bool is_success = false;
+  std::string reason;    // of a failure
+  std::string rollback;  // the deployment that goes back; empty: none
+};
+
+struct Group {
+  std::vector<model::AppId> dependencies;  // absolute; of apps or groups. What is below waits for them
+  bool enforce_role = false;               // apps below get the top-level group's name as their role
+  model::Version version;                  // of the last change to itself, or of what left it
+};
+
+struct RootChange {        // what one change replaced, so that the tree before it can be shown and restored
+  model::Version version;  // that it made
+  std::map<model::AppId, Definition> apps;              // before; nullptr: it did not exist
+  std::map<model::AppId, std::optional<Group>> groups;  // before
 };
 
 enum class AgentHealth : std::uint8_t {
@@ -145,6 +171,7 @@ struct PortRelease {  // ports of an ended task, not to be drawn again yet
 struct Agent {
   model::AgentRegistration registration;  // the last one, without its tasks
   std::uint64_t acknowledged = 0;         // the highest status number committed for registration.data_id
+  bool is_draining = false;               // by request: no new tasks, and those it has are replaced elsewhere first
   std::map<model::TaskId, PortRelease> releases;
   // Not stored.
   AgentHealth health = AgentHealth::live;  // after a start suspect, until it is heard or its full time is over
@@ -175,12 +202,17 @@ struct State {
   std::uint64_t revision = 1;   // of the table; 1: as it was at the start
   model::Version last_version;  // every new one is later
   std::map<model::AppId, App> apps;
+  std::map<model::AppId, Group> groups;          // all but "/"
+  std::map<model::Version, RootChange> history;  // the last Settings::versions_max changes
+  std::set<std::string> callbacks;               // URLs that get every event by POST
   std::map<model::TaskId, Task> tasks;
   std::map<model::AgentId, Agent> agents;
   std::map<std::string, Deployment> deployments;  // running ones, by id; versions order them in time
   std::map<ProxyKey, Proxy> proxies;              // those that hold a lease
+  std::deque<EndedDeployment> ended_deployments;  // the last ones, newest at the end. Not stored
   // Not stored: what follows from the rest.
   std::map<model::TaskId, std::vector<model::Endpoint>> table;  // as published in `revision`
+  std::set<model::AgentId> draining_agents;                     // agents with `is_draining`
   std::set<model::AppId> queue;                                 // apps with `queued`
   std::set<model::TaskId> draining;                             // tasks with Leaving::draining
   std::map<int, int> service_ports;                             // port -> how many apps claim it
@@ -205,5 +237,9 @@ bool is_usable_by_all_proxies(const State& state, const Task& task);
 // Why an app's next task finds no place: reason -> number of agents ("InsufficientCpus", "UnfulfilledConstraint", ...).
 // Agents where it would fit are counted under "". For GET /v2/queue; walks all agents.
 std::map<std::string, int> explain_placement(const State& state, const model::App& app, Instant now);
+
+// The same, agent by agent in the order of their ids; of the first `most`.
+std::vector<std::pair<model::AgentId, std::string>> explain_agents(const State& state, const model::App& app,
+                                                                   Instant now, std::size_t most);
 
 }  // namespace lotse::scheduler

@@ -1,5 +1,6 @@
 // What agents say of their tasks: numbered changes of state, each taken exactly once, and health, of which the last
 // word counts.
+#include <algorithm>
 #include <utility>
 
 #include "scheduler/core/handlers.h"
@@ -84,16 +85,40 @@ void take_status(Turn& turn, const model::AgentId& agent, const model::TaskStatu
   }
 }
 
+// The agent says how often each check has failed in a row: more often than before is a new failure.
+void note_failed_checks(Turn& turn, const Task& task, const std::vector<model::HealthResult>& results) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const int before = i < task.results.size() ? task.results[i].consecutive_failures : 0;
+    if (!results[i].alive && results[i].consecutive_failures > before) emit_failed_check(turn, task, i);
+  }
+}
+
+bool differs_in_more_than_times(const Task& task, const model::TaskHealth& health) {
+  if (health.is_ready && !task.is_ready) return true;
+  if (health.alive && health.alive != task.alive) return true;
+  if (health.readiness_passed && health.readiness_passed != task.readiness_passed) return true;
+  if (health.results.empty()) return false;
+  return !std::equal(health.results.begin(), health.results.end(), task.results.begin(), task.results.end(),
+                     [](const model::HealthResult& a, const model::HealthResult& b) {
+                       return a.alive == b.alive && a.consecutive_failures == b.consecutive_failures &&
+                              a.first_success == b.first_success;
+                     });
+}
+
 void take_health(Turn& turn, const model::AgentId& agent, const model::TaskHealth& health) {
   auto found = turn.state.tasks.find(health.task);
   if (found == turn.state.tasks.end() || found->second.agent != agent || found->second.is_zombie) return;
   Task& task = found->second;
   const std::optional<bool> alive_before = task.alive;
+  const bool says_more = differs_in_more_than_times(task, health);
   // A restarted agent has no results yet. What it knew before stays true until it says otherwise.
   task.is_ready = task.is_ready || health.is_ready;
   if (health.alive) task.alive = health.alive;
+  note_failed_checks(turn, task, health.results);
   if (!health.results.empty()) task.results = health.results;
   if (health.readiness_passed) task.readiness_passed = health.readiness_passed;
+  if (health.readiness) task.readiness = health.readiness;
+  if (!says_more && !health.wants_kill) return;  // all that moved is when it last succeeded
   turn.changed_health.insert(task.id);
   if (task.alive != alive_before) emit_health(turn, task);
   note_health(turn, task);

@@ -1,9 +1,12 @@
 #include "scheduler/core/tasks.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "model/app_id.h"
+#include "model/app_json.h"
+#include "model/json_text.h"
 #include "scheduler/core/backoff.h"
 #include "scheduler/core/records.h"
 
@@ -120,6 +123,7 @@ Task& launch_task(Turn& turn, App& app, const Definition& definition, Place plac
   task.host = agent.registration.host;
   task.host_ports = std::move(place.host_ports);
   task.staged_at = turn.now.wall;
+  task.launched = turn.now.instant;
   agent.used += resources_of(*definition);
   for (int port : task.host_ports) {
     if (port == 0) continue;
@@ -131,6 +135,7 @@ Task& launch_task(Turn& turn, App& app, const Definition& definition, Place plac
   app.tasks.insert(task.id);
   ++app.tasks_on_agent[place.agent];
   Task& stored = state.tasks.emplace(task.id, std::move(task)).first->second;
+  state.timers.arm({TimerKey::Kind::task, stored.id}, turn.now.instant + state.settings.launch_timeout);
   turn.changed_tasks.insert(stored.id);
   send_launch(turn, stored);
   emit_status(turn, stored, model::TaskState::staging, "");
@@ -213,6 +218,8 @@ void lose_contact(Turn& turn, Task& task) {
 
 void regain_contact(Turn& turn, Task& task, model::TaskState seen) {
   if (task.is_zombie || task.state != model::TaskState::unreachable || model::is_terminal(seen)) return;
+  task.launched = turn.now.instant;
+  turn.state.timers.arm({TimerKey::Kind::task, task.id}, task.launched + turn.state.settings.launch_timeout);
   task.state = task.started_at.empty() && seen != model::TaskState::running ? seen : model::TaskState::running;
   task.unreachable_since.reset();
   task.unreachable_instant.reset();
@@ -237,6 +244,19 @@ void expunge_if_due(Turn& turn, Task& task) {
   turn.state.timers.arm({TimerKey::Kind::task, task.id}, next);
 }
 
+void give_up_if_overdue(Turn& turn, Task& task) {
+  const bool is_starting = task.state == model::TaskState::staging || task.state == model::TaskState::starting;
+  if (!is_starting || task.leaving != Leaving::no || task.is_zombie) return;
+  const Duration timeout = turn.state.settings.launch_timeout;
+  if (turn.now.instant < task.launched + timeout) {
+    turn.state.timers.arm({TimerKey::Kind::task, task.id}, task.launched + timeout);
+    return;
+  }
+  const std::string message = "it did not start within " + format_duration(timeout);
+  note_end(turn, task, {model::TaskState::failed, message, model::GoneWhy::asked});
+  begin_leaving(turn, task, message);
+}
+
 bool is_inactive(const Task& task, Instant now) {
   if (task.state != model::TaskState::unreachable || !task.unreachable_instant) return false;
   const model::UnreachableStrategy& strategy = task.definition->unreachable_strategy;
@@ -252,6 +272,14 @@ void emit_status(Turn& turn, const Task& task, model::TaskState state, const std
   Emit instance = event_of(task, "instance_changed_event");
   instance.state = condition_of(state);
   turn.out.emplace_back(std::move(instance));
+}
+
+void emit_failed_check(Turn& turn, const Task& task, std::size_t check) {
+  const auto& checks = task.definition->health_checks;
+  if (check >= checks.size()) return;
+  Emit event = event_of(task, "failed_health_check_event");
+  event.health_check_json = model::to_text(model::to_json(checks[check]));
+  turn.out.emplace_back(std::move(event));
 }
 
 void emit_health(Turn& turn, const Task& task) {

@@ -29,10 +29,13 @@ void end_task(Turn& turn, const model::TaskId& id, const Ending& ending);  // in
 void lose_contact(Turn& turn, Task& task);
 void regain_contact(Turn& turn, Task& task, model::TaskState seen);
 void expunge_if_due(Turn& turn, Task& task);
+// Launched too long ago and still not running: killed, and counted as a failure of its app.
+void give_up_if_overdue(Turn& turn, Task& task);
 bool is_inactive(const Task& task, Instant now);  // unreachable for too long to count as an instance
 
 // Events about one task.
 void emit_status(Turn& turn, const Task& task, model::TaskState state, const std::string& message);
 void emit_health(Turn& turn, const Task& task);
+void emit_failed_check(Turn& turn, const Task& task, std::size_t check);  // index into its definition's health checks
 
 }  // namespace lotse::scheduler

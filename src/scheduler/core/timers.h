@@ -21,6 +21,7 @@ struct TimerKey {
     proxy,       // lease
     backoff,     // an app may launch again
     quarantine,  // an agent's ports
+    deployment,  // does it get anywhere?
   };
   Kind kind = Kind::agent;
   std::string id;

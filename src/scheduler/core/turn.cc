@@ -87,6 +87,7 @@ std::vector<Command> finish(Turn&& turn) {
       writer.write(deployment_key(id), encode_deployment(deployment->second));
     } else {
       writer.erase(deployment_key(id));
+      writer.erase(progress_key(id));
     }
   }
   for (auto& [key, value] : turn.records) {

@@ -56,9 +56,11 @@ json agent_info(const Agent& agent, Now now) {
           {"host", registration.host},
           {"api", registration.api},
           {"state", std::string(to_string(agent.health))},
+          {"draining", agent.is_draining},
           {"lastHeardSeconds", std::chrono::duration<double>(now.instant - agent.last_heard).count()},
           {"incarnation", registration.incarnation},
           {"attributes", registration.attributes},
+          {"role", registration.role},
           {"runtime", registration.runtime},
           {"runtimeProblem", registration.runtime_problem},
           {"ports", {{"first", registration.ports.first}, {"last", registration.ports.last}}},
@@ -90,6 +92,13 @@ void AgentsApi::add_to(http::Router& router) {
   router.add("GET", "/v1/agents/{id}", [this](ServerRequest& request, Responder responder) {
     show(request.captures.at(0), std::move(responder));
   });
+  router.add("POST", "/v1/agents/{id}/drain",
+             [this](ServerRequest& request, Responder responder) { drain(request, true, std::move(responder)); });
+  for (const auto& [method, path] :
+       {std::pair("DELETE", "/v1/agents/{id}/drain"), {"POST", "/v1/agents/{id}/undrain"}}) {
+    router.add(method, path,
+               [this](ServerRequest& request, Responder responder) { drain(request, false, std::move(responder)); });
+  }
   router.add("GET", "/v1/offers", [this](ServerRequest&, Responder responder) { list_offers(std::move(responder)); });
 }
 
@@ -157,11 +166,20 @@ void AgentsApi::show(const model::AgentId& id, http::Responder responder) {
   respond_json(responder, 200, info);
 }
 
+void AgentsApi::drain(const http::ServerRequest& request, bool is_wanted, http::Responder responder) {
+  const model::AgentId id = request.captures.at(0);
+  auto waiting = std::make_shared<http::Responder>(std::move(responder));
+  engine_.submit(DrainAgent{.agent = id, .is_wanted = is_wanted}, [this, id, waiting](const Answer& answer) {
+    if (const auto* error = std::get_if<model::ApiError>(&answer)) return respond_error(*waiting, *error);
+    show(id, std::move(*waiting));
+  });
+}
+
 // What could be placed, agent by agent: as visible as offers were in Mesos.
 void AgentsApi::list_offers(http::Responder responder) {
   json offers = json::array();
   for (const auto& [id, agent] : engine_.state().agents) {
-    if (agent.health != AgentHealth::live) continue;
+    if (agent.health != AgentHealth::live || agent.is_draining) continue;
     const model::PortRange& ports = agent.registration.ports;
     auto total = static_cast<std::size_t>(std::max(0, ports.last - ports.first + 1));
     std::size_t taken = agent.ports_used.size() + agent.ports_quarantined.size();
@@ -170,6 +188,7 @@ void AgentsApi::list_offers(http::Responder responder) {
                   {"host", agent.registration.host},
                   {"ports", total - std::min(total, taken)},
                   {"attributes", agent.registration.attributes},
+                  {"role", agent.registration.role},
                   {"runtime", agent.registration.runtime}});
     offers.push_back(std::move(offer));
   }

@@ -38,6 +38,7 @@ class AgentsApi {
   void take_report(http::ServerRequest& request, http::Responder responder);
   void list(http::Responder responder);
   void show(const model::AgentId& id, http::Responder responder);
+  void drain(const http::ServerRequest& request, bool is_wanted, http::Responder responder);
   void list_offers(http::Responder responder);
   void remove_later(const model::AgentId& agent, std::uint64_t generation);
   void beat();

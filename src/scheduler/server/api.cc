@@ -8,9 +8,10 @@
 
 namespace lotse::scheduler {
 
-Api::Api(net::Loop& loop, Engine& engine, const Store& store, const InfoApi::Options& info)
+Api::Api(net::Loop& loop, Engine& engine, Store& store, const InfoApi::Options& info)
     : engine_(engine),
       events_(loop),
+      callbacks_(loop, engine, events_),
       routes_(loop),
       agents_(loop, engine),
       proxies_(engine, routes_),
@@ -18,13 +19,14 @@ Api::Api(net::Loop& loop, Engine& engine, const Store& store, const InfoApi::Opt
       apps_(engine, events_, tasks_),
       groups_(engine),
       deployments_(engine),
-      info_(engine, events_, info),
+      info_(loop, engine, store, events_, info),
       status_({loop, engine, store, events_, routes_, agents_, info.leader, info.lotse_version}) {
   apps_.add_to(router_);
   tasks_.add_to(router_);
   groups_.add_to(router_);
   deployments_.add_to(router_);
   info_.add_to(router_);
+  callbacks_.add_to(router_);
   agents_.add_to(router_);
   proxies_.add_to(router_);
   status_.add_to(router_);
@@ -33,10 +35,16 @@ Api::Api(net::Loop& loop, Engine& engine, const Store& store, const InfoApi::Opt
   });
   engine_.set_output(*this);
   routes_reset();
+  Emit registered;
+  registered.type = engine.state().term <= 1 ? "scheduler_registered_event" : "scheduler_reregistered_event";
+  registered.message = engine.state().cluster;
+  registered.host = info.leader;
+  emit(registered);  // streams begin later; subscriptions by URL outlive a restart
 }
 
 void Api::close_streams() {
   events_.close_all();
+  callbacks_.close_all();
   routes_.close_all();
   agents_.close_all();
 }
@@ -48,7 +56,7 @@ void Api::send_to_agent(const model::AgentId& agent, const model::AgentCommand& 
 void Api::publish_routes(const model::RouteUpdate& update) { routes_.publish(update); }
 
 void Api::emit(const Emit& event) {
-  if (events_.has_subscribers()) events_.send(event.type, event_json(event, engine_.state(), engine_.now().wall));
+  if (events_.has_subscribers()) events_.send(event.type, event_json(event, engine_.now().wall));
 }
 
 void Api::routes_reset() {

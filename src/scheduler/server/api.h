@@ -10,6 +10,7 @@
 #include "scheduler/server/apps_api.h"
 #include "scheduler/server/deployments_api.h"
 #include "scheduler/server/engine.h"
+#include "scheduler/server/event_callbacks.h"
 #include "scheduler/server/event_streams.h"
 #include "scheduler/server/groups_api.h"
 #include "scheduler/server/info_api.h"
@@ -22,7 +23,7 @@ namespace lotse::scheduler {
 
 class Api final : public EngineOutput {
  public:
-  Api(net::Loop& loop, Engine& engine, const Store& store, const InfoApi::Options& info);
+  Api(net::Loop& loop, Engine& engine, Store& store, const InfoApi::Options& info);
   const http::Router& router() const { return router_; }
   void close_streams();
 
@@ -35,6 +36,7 @@ class Api final : public EngineOutput {
  private:
   Engine& engine_;
   EventStreams events_;
+  EventCallbacks callbacks_;
   RouteStreams routes_;
   AgentsApi agents_;
   ProxiesApi proxies_;

@@ -8,6 +8,7 @@
 #include "model/app_json.h"
 #include "model/app_rules.h"
 #include "scheduler/server/app_view.h"
+#include "scheduler/server/group_update.h"
 #include "scheduler/server/responses.h"
 
 namespace lotse::scheduler {
@@ -47,6 +48,7 @@ void AppChanges::create(http::ServerRequest& request, http::Responder responder)
   if (!body) return respond_error(responder, body.error());
   auto app = model::parse_app(*body);
   if (!app) return respond_error(responder, app.error());
+  give_role(engine_.state(), *app);
   if (auto error = model::check_app(*app)) return respond_error(responder, *error);
   model::AppId id = app->id;
   ChangeApps change;
@@ -124,6 +126,7 @@ Result<model::App, model::ApiError> AppChanges::updated(const json& body, const 
   auto app = is_patch ? model::patch_app(*current->current, body) : model::parse_app(body, id);
   if (!app) return app;
   if (app->id != id) return fail(rule_broken("/id", "does not match the id of the path, " + id));
+  if (current == nullptr) give_role(engine_.state(), *app);
   if (auto error = model::check_app(*app)) return fail(std::move(*error));
   return app;
 }

@@ -34,6 +34,25 @@ json failure_info(const App& app) {
           {"version", failure.version}};
 }
 
+// While an app is being deployed: what the readiness checks of its new tasks say.
+json readiness_results(const State& state, const App& app) {
+  json results = json::array();
+  if (app.deployment.empty() || app.current->readiness_checks.empty()) return results;
+  const model::ReadinessCheck& check = app.current->readiness_checks.front();
+  for (const model::TaskId& id : app.tasks) {
+    const Task& task = state.tasks.at(id);
+    if (task.definition->version != app.current->version || task.state != model::TaskState::running) continue;
+    json result = {{"name", check.name}, {"taskId", id}, {"ready", task.readiness_passed.value_or(false)}};
+    if (task.readiness && check.preserve_last_response) {
+      result["lastResponse"] = {{"status", task.readiness->status},
+                                {"contentType", task.readiness->content_type},
+                                {"body", task.readiness->body}};
+    }
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
 // One group of UI 1.3's task statistics; null without tasks, as Marathon leaves it out.
 json stats_of(const std::vector<const Task*>& tasks, Now now) {
   TaskCounts counts;
@@ -118,8 +137,7 @@ json app_info(const State& state, const App& app, const AppEmbeds& embeds, Now n
   info["deployments"] = json::array();
   if (!app.deployment.empty()) info["deployments"].push_back({{"id", app.deployment}});
   if (embeds.last_task_failure && app.last_failure) info["lastTaskFailure"] = failure_info(app);
-  // Readiness is judged on the agent; the answers of single probes are not kept.
-  if (embeds.readiness) info["readinessCheckResults"] = json::array();
+  if (embeds.readiness) info["readinessCheckResults"] = readiness_results(state, app);
   if (!embeds.tasks && !embeds.task_stats) return info;
   std::vector<const Task*> tasks = tasks_of(state, app);
   if (embeds.tasks) {
@@ -167,7 +185,7 @@ json task_info(const Task& task, bool with_service_ports) {
   return info;
 }
 
-json deployment_info(const Deployment& deployment) {
+json deployment_info(const State& state, const Deployment& deployment) {
   json affected = json::array(), steps = json::array(), current = json::array();
   for (const auto& [id, definition] : deployment.original) affected.push_back(id);
   for (const DeploymentStep& step : deployment.steps) {
@@ -178,7 +196,8 @@ json deployment_info(const Deployment& deployment) {
   if (deployment.current < deployment.steps.size()) {
     for (const Action& action : deployment.steps[deployment.current].actions) {
       json entry = action_info(action);
-      entry["readinessCheckResults"] = json::array();
+      auto app = state.apps.find(action.app);
+      entry["readinessCheckResults"] = app == state.apps.end() ? json::array() : readiness_results(state, app->second);
       current.push_back(std::move(entry));
     }
   }

@@ -23,7 +23,7 @@ struct AppEmbeds {
 // The definition with counts and deployments, and what was asked for besides.
 nlohmann::json app_info(const State& state, const App& app, const AppEmbeds& embeds, Now now);
 nlohmann::json task_info(const Task& task, bool with_service_ports);
-nlohmann::json deployment_info(const Deployment& deployment);
+nlohmann::json deployment_info(const State& state, const Deployment& deployment);
 nlohmann::json deployment_answer(std::string_view version, std::string_view deployment);  // DeploymentResult
 
 // Every live or lost task of `app`, oldest first: what the API lists.

@@ -47,8 +47,15 @@ std::string_view allowed_on(AppPathKind kind) {
 AppEmbeds embeds_of(const http::ServerRequest& request, std::string_view prefix) {
   AppEmbeds embeds;
   for (const auto& [name, value] : request.parameters) {
-    if (name != "embed" || !value.starts_with(prefix)) continue;
-    std::string_view what = std::string_view(value).substr(prefix.size());
+    if (name != "embed") continue;
+    std::string_view what = value;
+    if (what.starts_with(prefix)) {
+      what.remove_prefix(prefix.size());
+    } else if (prefix == "apps." && what.starts_with("app.")) {
+      what.remove_prefix(4);
+    } else {
+      continue;
+    }
     embeds.tasks |= what == "tasks" || what == "failures";
     embeds.last_task_failure |= what == "lastTaskFailure" || what == "failures";
     embeds.readiness |= what == "readiness";
@@ -145,7 +152,7 @@ void AppsApi::list(const http::ServerRequest& request, http::Responder responder
 void AppsApi::show(const http::ServerRequest& request, const model::AppId& id, http::Responder responder) {
   const App* app = find_app(engine_.state(), id);
   if (app == nullptr) return respond_error(responder, unknown_app(id));
-  AppEmbeds embeds = embeds_of(request, "app.");
+  AppEmbeds embeds = embeds_of(request, "apps.");
   embeds.tasks = embeds.last_task_failure = true;  // always, for one app
   respond_json(responder, 200, {{"app", app_info(engine_.state(), *app, embeds, engine_.now())}});
 }

@@ -38,7 +38,7 @@ class AppsApi {
   AppChanges changes_;
 };
 
-// Which embeds a request names; `prefix` is "apps.", "app." or "group.apps.".
+// Which embeds a request names; `prefix` is "apps." or "group.apps.". As in Marathon, "app." means the same as "apps.".
 AppEmbeds embeds_of(const http::ServerRequest& request, std::string_view prefix);
 bool is_below(std::string_view app, std::string_view group);  // "/shop/api" is below "/shop" and "/"
 

@@ -59,6 +59,41 @@ json offers_summary(const State& state, const App& app, Now now) {
   return summary;
 }
 
+// Each agent as Mesos' offer of what it has free, and why the app did not take it. At most so many: the rest is alike.
+constexpr std::size_t kUnusedOffersMax = 100;
+
+json unused_offers(const State& state, const App& app, Now now) {
+  json offers = json::array();
+  for (const auto& [agent, reason] : explain_agents(state, *app.queued->definition, now.instant, kUnusedOffersMax)) {
+    if (reason.empty()) continue;
+    const Agent& known = state.agents.at(agent);
+    auto scalar = [](const char* name, double value) {
+      return json{{"name", name}, {"role", "*"}, {"scalar", value}, {"set", json::array()}, {"ranges", json::array()}};
+    };
+    json attributes = json::array();
+    for (const auto& [name, text] : known.registration.attributes) {
+      attributes.push_back({{"name", name}, {"text", text}, {"ranges", json::array()}, {"set", json::array()}});
+    }
+    json resources = json::array(
+        {scalar("cpus", static_cast<double>(known.total.micro_cpus - known.used.micro_cpus) / 1e6),
+         scalar("mem", static_cast<double>(known.total.mem_kib - known.used.mem_kib) / 1024),
+         scalar("disk", static_cast<double>(known.total.disk_kib - known.used.disk_kib) / 1024),
+         {{"name", "ports"},
+          {"role", "*"},
+          {"set", json::array()},
+          {"ranges", {{{"begin", known.registration.ports.first}, {"end", known.registration.ports.last}}}}}});
+    offers.push_back({{"offer",
+                       {{"id", agent},
+                        {"agentId", agent},
+                        {"hostname", known.registration.host},
+                        {"resources", std::move(resources)},
+                        {"attributes", std::move(attributes)}}},
+                      {"reason", json::array({reason})},
+                      {"timestamp", format_timestamp(now.wall)}});
+  }
+  return offers;
+}
+
 }  // namespace
 
 std::string reason_of_waiting(const State& state, const App& app, Now now) {
@@ -85,8 +120,12 @@ void DeploymentsApi::add_to(http::Router& router) {
   router.add("DELETE", "/v2/deployments/{id}", [this](http::ServerRequest& request, http::Responder responder) {
     cancel(request, std::move(responder));
   });
-  router.add("GET", "/v2/queue",
-             [this](http::ServerRequest&, http::Responder responder) { list_queue(std::move(responder)); });
+  router.add("GET", "/v1/deployments/{id}", [this](http::ServerRequest& request, http::Responder responder) {
+    show(request.captures.at(0), std::move(responder));
+  });
+  router.add("GET", "/v2/queue", [this](http::ServerRequest& request, http::Responder responder) {
+    list_queue(request, std::move(responder));
+  });
   router.add("DELETE", "/v2/queue/{rest...}", [this](http::ServerRequest& request, http::Responder responder) {
     reset_delay(request, std::move(responder));
   });
@@ -94,8 +133,28 @@ void DeploymentsApi::add_to(http::Router& router) {
 
 void DeploymentsApi::list(http::Responder responder) {
   json deployments = json::array();
-  for (const auto& [id, deployment] : engine_.state().deployments) deployments.push_back(deployment_info(deployment));
+  for (const auto& [id, deployment] : engine_.state().deployments)
+    deployments.push_back(deployment_info(engine_.state(), deployment));
   respond_json(responder, 200, deployments);
+}
+
+// What a pipeline waits for: {"id","version","state":"running|success|failed","reason"?,"rollback"?}.
+void DeploymentsApi::show(const std::string& id, http::Responder responder) {
+  const State& state = engine_.state();
+  if (auto running = state.deployments.find(id); running != state.deployments.end()) {
+    json info = deployment_info(state, running->second);
+    info["state"] = "running";
+    return respond_json(responder, 200, info);
+  }
+  const auto& ended = state.ended_deployments;
+  auto found = std::find_if(ended.begin(), ended.end(), [&](const EndedDeployment& each) { return each.id == id; });
+  if (found == ended.end()) {
+    return respond_error(responder, {404, "DeploymentPlan " + id + " does not exist", {}, "", {}});
+  }
+  json info = {{"id", id}, {"version", found->version}, {"state", found->is_success ? "success" : "failed"}};
+  if (!found->reason.empty()) info["reason"] = found->reason;
+  if (!found->rollback.empty()) info["rollback"] = found->rollback;
+  respond_json(responder, 200, info);
 }
 
 void DeploymentsApi::cancel(const http::ServerRequest& request, http::Responder responder) {
@@ -113,23 +172,29 @@ void DeploymentsApi::cancel(const http::ServerRequest& request, http::Responder 
   });
 }
 
-void DeploymentsApi::list_queue(http::Responder responder) {
+void DeploymentsApi::list_queue(const http::ServerRequest& request, http::Responder responder) {
   const State& state = engine_.state();
   Now now = engine_.now();
   json queue = json::array();
+  auto embeds = [&](std::string_view what) {
+    return std::any_of(request.parameters.begin(), request.parameters.end(),
+                       [&](const auto& each) { return each.first == "embed" && each.second == what; });
+  };
   for (const model::AppId& id : state.queue) {
     auto found = state.apps.find(id);
     if (found == state.apps.end() || !found->second.queued) continue;
     const App& app = found->second;
     double delay = seconds_left(app, now);
-    queue.push_back({{"count", app.queued->count},
-                     {"delay", {{"timeLeftSeconds", static_cast<long>(delay + 0.999)}, {"overdue", delay <= 0}}},
-                     {"since", format_timestamp(app.queued->since)},
-                     {"app", model::to_json(*app.queued->definition)},
-                     {"role", app.queued->definition->role},
-                     {"processedOffersSummary", offers_summary(state, app, now)},
-                     {"lastUnusedOffers", json::array()},
-                     {"reason", reason_of_waiting(state, app, now)}});
+    json entry = {{"count", app.queued->count},
+                  {"delay", {{"timeLeftSeconds", static_cast<long>(delay + 0.999)}, {"overdue", delay <= 0}}},
+                  {"since", format_timestamp(app.queued->since)},
+                  {"app", model::to_json(*app.queued->definition)},
+                  {"processedOffersSummary", offers_summary(state, app, now)}};
+    // Older clients refuse fields that they do not know, so these come only where they say something or were asked for.
+    if (app.queued->definition->role != "*") entry["role"] = app.queued->definition->role;
+    if (embeds("reason")) entry["reason"] = reason_of_waiting(state, app, now);
+    if (embeds("lastUnusedOffers")) entry["lastUnusedOffers"] = unused_offers(state, app, now);
+    queue.push_back(std::move(entry));
   }
   respond_json(responder, 200, {{"queue", std::move(queue)}});
 }

@@ -1,5 +1,5 @@
-// /v2/deployments and /v2/queue: what is under way and what waits, and why (MARATHON.md section 2). Owned by the API;
-// loop thread.
+// /v2/deployments and /v2/queue: what is under way and what waits, and why (MARATHON.md section 2);
+// /v1/deployments/{id}: how one goes, or went, which Marathon never told. Owned by the API; loop thread.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -16,8 +16,9 @@ class DeploymentsApi {
 
  private:
   void list(http::Responder responder);
+  void show(const std::string& id, http::Responder responder);
   void cancel(const http::ServerRequest& request, http::Responder responder);
-  void list_queue(http::Responder responder);
+  void list_queue(const http::ServerRequest& request, http::Responder responder);
   void reset_delay(const http::ServerRequest& request, http::Responder responder);
 
   Engine& engine_;

@@ -4,7 +4,6 @@
 #include <string>
 
 #include "model/app_id.h"
-#include "model/app_json.h"
 #include "model/json_text.h"
 
 namespace lotse::scheduler {
@@ -15,12 +14,6 @@ using nlohmann::json;
 json parsed(const std::string& text) {
   auto value = model::parse_json_text(text);
   return value ? *value : json::object();
-}
-
-json first_health_check(const State& state, const model::AppId& id) {
-  const App* app = find_app(state, id);
-  if (app == nullptr || app->current->health_checks.empty()) return json::object();
-  return model::to_json(app->current->health_checks.front());
 }
 
 void add_task_event(json& out, const Emit& event) {
@@ -71,26 +64,38 @@ void add_task_event(json& out, const Emit& event) {
   }
 }
 
-void add_app_event(json& out, const Emit& event, const State& state) {
+void add_app_event(json& out, const Emit& event) {
   const std::string& type = event.type;
   if (type == "app_terminated_event" || type == "remove_health_check_event") {
     out["appId"] = event.app;
   } else if (type == "add_health_check_event") {
-    out.update(
-        {{"appId", event.app}, {"version", event.version}, {"healthCheck", first_health_check(state, event.app)}});
+    out.update({{"appId", event.app}, {"version", event.version}, {"healthCheck", parsed(event.health_check_json)}});
   } else if (type == "failed_health_check_event") {
     std::string instance(model::instance_id_of(event.task));
-    out.update({{"appId", event.app}, {"taskId", instance}, {"healthCheck", first_health_check(state, event.app)}});
+    out.update({{"appId", event.app}, {"taskId", instance}, {"healthCheck", parsed(event.health_check_json)}});
   } else if (type == "group_change_success" || type == "group_change_failed") {
     out.update({{"groupId", event.app}, {"version", event.version}});
     if (!event.reason.empty()) out["reason"] = event.reason;
+  } else if (type == "scheduler_registered_event" || type == "scheduler_reregistered_event") {
+    out.update({{"frameworkId", event.message}, {"master", event.host}});
   } else if (type.starts_with("deployment_")) {
     json plan = parsed(event.plan_json);
+    // Before 1.8 the whole root group twice; its clients want the objects to be there, and nobody the megabytes in
+    // them.
+    for (const char* name : {"original", "target"}) {
+      plan[name] = {{"id", "/"},
+                    {"apps", json::array()},
+                    {"groups", json::array()},
+                    {"pods", json::array()},
+                    {"dependencies", json::array()},
+                    {"version", event.version}};
+    }
     if (type == "deployment_success" || type == "deployment_failed") {
       out["id"] = event.deployment.empty() ? event.plan : event.deployment;
       if (!event.reason.empty()) out["reason"] = event.reason;
     } else {
       out["currentStep"] = parsed(event.current_step_json);
+      if (type == "deployment_step_failure") out["reason"] = event.reason;
     }
     out["plan"] = std::move(plan);
   }
@@ -98,10 +103,10 @@ void add_app_event(json& out, const Emit& event, const State& state) {
 
 }  // namespace
 
-json event_json(const Emit& event, const State& state, WallTime now) {
+json event_json(const Emit& event, WallTime now) {
   json out = {{"eventType", event.type}, {"timestamp", format_timestamp(now)}};
   add_task_event(out, event);
-  add_app_event(out, event, state);
+  add_app_event(out, event);
   return out;
 }
 

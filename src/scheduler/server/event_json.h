@@ -5,10 +5,9 @@
 
 #include "base/clock.h"
 #include "scheduler/core/commands.h"
-#include "scheduler/core/state.h"
 
 namespace lotse::scheduler {
 
-nlohmann::json event_json(const Emit& event, const State& state, WallTime now);
+nlohmann::json event_json(const Emit& event, WallTime now);
 
 }  // namespace lotse::scheduler

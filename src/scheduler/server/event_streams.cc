@@ -9,6 +9,17 @@
 #include "scheduler/server/responses.h"
 
 namespace lotse::scheduler {
+namespace {
+
+std::string light_text(nlohmann::json event) {
+  if (auto plan = event.find("plan"); plan != event.end() && plan->is_object()) {
+    plan->erase("original");
+    plan->erase("target");
+  }
+  return model::to_text(event);
+}
+
+}  // namespace
 
 EventStreams::EventStreams(net::Loop& loop, Options options)
     : loop_(loop), options_(options), heartbeat_(loop.timers(), [this] { beat(); }) {
@@ -17,7 +28,8 @@ EventStreams::EventStreams(net::Loop& loop, Options options)
 
 EventStreams::~EventStreams() { *alive_ = false; }
 
-void EventStreams::follow(http::Responder responder, std::set<std::string> types, const std::string& remote) {
+void EventStreams::follow(http::Responder responder, std::set<std::string> types, const std::string& remote,
+                          bool is_light) {
   if (subscribers_.size() >= options_.subscribers_max) {
     return respond_error(responder, {503, "Too many event streams are open", {}, "", {}});
   }
@@ -28,6 +40,7 @@ void EventStreams::follow(http::Responder responder, std::set<std::string> types
   if (subscriber->stream == nullptr) return;
   subscriber->types = std::move(types);
   subscriber->remote = remote;
+  subscriber->is_light = is_light;
   std::uint64_t id = next_id_++;
   subscriber->stream->set_callbacks(
       [this, id] {
@@ -41,12 +54,15 @@ void EventStreams::follow(http::Responder responder, std::set<std::string> types
 }
 
 void EventStreams::send(std::string_view type, const nlohmann::json& event) {
-  if (subscribers_.empty()) return;
-  std::string frame;
-  http::append_sse_event(frame, type, model::to_text(event));
+  if (!has_subscribers()) return;
+  const std::string text = model::to_text(event);
+  if (also_ != nullptr && also_->wants_events()) also_->on_event(text);
+  std::string frame, light_frame;
+  http::append_sse_event(frame, type, text);
   for (auto& [id, subscriber] : subscribers_) {
     if (!subscriber->types.empty() && !subscriber->types.contains(std::string(type))) continue;
-    write(id, *subscriber, frame);
+    if (subscriber->is_light && light_frame.empty()) http::append_sse_event(light_frame, type, light_text(event));
+    write(id, *subscriber, subscriber->is_light ? light_frame : frame);
   }
 }
 

@@ -30,18 +30,32 @@ class EventStreams {
   ~EventStreams();
 
   // `types`: only these; empty: all.
-  void follow(http::Responder responder, std::set<std::string> types, const std::string& remote);
+  // `is_light`: plans without `original` and `target`.
+  void follow(http::Responder responder, std::set<std::string> types, const std::string& remote, bool is_light = false);
   void send(std::string_view type, const nlohmann::json& event);
-  bool has_subscribers() const { return !subscribers_.empty(); }  // else nobody need render an event
+  bool has_subscribers() const {
+    return !subscribers_.empty() || (also_ != nullptr && also_->wants_events());
+  }  // else nobody need render an event
   std::size_t subscribers() const { return subscribers_.size(); }
   std::uint64_t dropped_subscribers() const { return dropped_; }
   void close_all() { subscribers_.clear(); }
+
+  class Also {  // whoever wants the events by another way than a stream
+   public:
+    virtual bool wants_events() const = 0;
+    virtual void on_event(const std::string& text) = 0;  // one event as JSON
+
+   protected:
+    ~Also() = default;
+  };
+  void set_also(Also* also) { also_ = also; }  // null: nobody; outlives us or is taken away before
 
  private:
   struct Subscriber {
     std::unique_ptr<http::ServerStream> stream;
     std::set<std::string> types;
     std::string remote;
+    bool is_light = false;
     std::size_t outstanding = 0;  // events since the queue was last empty
     bool is_leaving = false;      // nothing more is written; gone after the current callbacks
   };
@@ -53,6 +67,7 @@ class EventStreams {
   net::Loop& loop_;
   Options options_;
   std::map<std::uint64_t, std::unique_ptr<Subscriber>> subscribers_;
+  Also* also_ = nullptr;
   std::uint64_t next_id_ = 1, dropped_ = 0;
   net::Timer heartbeat_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -54,6 +54,10 @@ model::ApiError unknown_app_version(std::string_view id, std::string_view versio
   return {404, "App '" + std::string(id) + "' does not exist in version " + std::string(version), {}, "", {}};
 }
 
+model::ApiError unknown_group(std::string_view id) {
+  return {404, "Group '" + std::string(id) + "' does not exist", {}, "", {}};
+}
+
 model::ApiError unknown_task(std::string_view id) {
   return {404, "Task '" + std::string(id) + "' does not exist", {}, "", {}};
 }

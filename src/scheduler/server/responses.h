@@ -25,6 +25,7 @@ void respond_deployment(http::Responder& responder, const Answer& answer, int st
 // 404 with Marathon's words.
 model::ApiError unknown_app(std::string_view id);
 model::ApiError unknown_app_version(std::string_view id, std::string_view version);
+model::ApiError unknown_group(std::string_view id);
 model::ApiError unknown_task(std::string_view id);
 model::ApiError rule_broken(std::string_view path, std::string_view what);  // 422 "Object is not valid"
 

@@ -5,11 +5,16 @@
 #include <utility>
 
 #include "base/log.h"
+#include "net/timers.h"
 #include "scheduler/server/api.h"
 #include "scheduler/server/engine.h"
 #include "scheduler/server/store.h"
+#include "scheduler/server/store_backup.h"
 
 namespace lotse::scheduler {
+
+constexpr Duration kStepDown = std::chrono::milliseconds(500);  // Marathon's: time for the answer to leave
+constexpr Duration kStepDownRetry = std::chrono::seconds(1);
 
 // The members are in the order of their making: the server goes first and the store, which waits for the disk, last.
 struct Scheduler::Impl {
@@ -19,11 +24,15 @@ struct Scheduler::Impl {
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Api> api;
   std::unique_ptr<http::Server> server;
+  net::Timer abdication;
+  std::string restore_from;  // a backup to lead again from; empty: what is there
 
-  Impl(net::Loop& owner, SchedulerOptions given) : loop(owner), options(std::move(given)) {}
+  Impl(net::Loop& owner, SchedulerOptions given)
+      : loop(owner), options(std::move(given)), abdication(loop.timers(), [this] { begin_anew(); }) {}
   Result<Unit, Problem> open_engine();
   Result<net::Address, Problem> listen();
   std::string leader_for(const net::Address& bound) const;
+  void begin_anew();
   void stop();
 };
 
@@ -67,7 +76,11 @@ Result<net::Address, Problem> Scheduler::Impl::listen() {
   auto socket = net::make_listening_socket(*address);
   if (!socket) return fail(Problem{options.listen, "cannot be listened on: " + describe(socket.error())});
   net::Address bound = net::local_address(socket->get());
-  InfoApi::Options info{leader_for(bound), options.version, bound.port()};
+  options.listen = bound.to_string();  // should it have to be taken again
+  InfoApi::Options info{leader_for(bound), options.version, bound.port(), [this](std::string from) {
+                          restore_from = std::move(from);
+                          abdication.start(kStepDown);
+                        }};
   api = std::make_unique<Api>(loop, *engine, *store, info);
   http::Server::Options server_options;
   server_options.common_fields = {{"Cache-Control", "no-cache, no-store, must-revalidate"},
@@ -89,6 +102,27 @@ std::string Scheduler::Impl::leader_for(const net::Address& bound) const {
   bool is_wildcard = bound.ip() == "0.0.0.0" || bound.ip() == "::";
   if (!is_wildcard || ::gethostname(name, sizeof(name) - 1) != 0) return bound.to_string();
   return std::string(name) + ":" + std::to_string(bound.port());
+}
+
+// DELETE /v2/leader. There is nobody else to lead, so it leads again, in a new term and from what is on the disk;
+// everybody connects anew. Only the address stays.
+void Scheduler::Impl::begin_anew() {
+  log::info("scheduler", "stepping down as asked; it leads again at once");
+  stop();
+  if (const std::string from = std::exchange(restore_from, {}); !from.empty()) {
+    auto restored = restore_data(options.data, from);
+    if (restored) {
+      log::info("scheduler", "restored from {}", from);
+    } else {
+      log::error("scheduler", "not restored from {}: {}", from, restored.error().text());
+    }
+  }
+  auto opened = open_engine();
+  auto bound = opened ? listen() : Result<net::Address, Problem>(fail(opened.error()));
+  if (bound) return;
+  log::error("scheduler", "cannot lead again: {}; trying once more", bound.error().text());
+  stop();
+  abdication.start(kStepDownRetry);
 }
 
 void Scheduler::Impl::stop() {

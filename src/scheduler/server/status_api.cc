@@ -135,7 +135,7 @@ void StatusApi::status(http::Responder responder) {
   for (const auto& [id, app] : state.apps) {
     if (!app.is_removed) apps.push_back(app_line(state, app));
   }
-  for (const auto& [id, deployment] : state.deployments) deployments.push_back(deployment_info(deployment));
+  for (const auto& [id, deployment] : state.deployments) deployments.push_back(deployment_info(state, deployment));
   respond_json(responder, 200,
                {{"version", parts_.version},
                 {"cluster", state.cluster},

@@ -1,15 +1,8 @@
 #include "scheduler/server/store.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <condition_variable>
-#include <cstring>
 #include <deque>
-#include <filesystem>
 #include <mutex>
 #include <span>
 #include <thread>
@@ -19,6 +12,7 @@
 #include "base/random.h"
 #include "net/listen.h"
 #include "scheduler/server/sqlite.h"
+#include "scheduler/server/store_backup.h"
 
 namespace lotse::scheduler {
 namespace {
@@ -38,6 +32,7 @@ struct Job {  // exactly one of the callbacks is set
   Completion on_done;
   Loaded on_loaded;
   Probed on_probed;
+  std::string backup_file = {};  // with on_probed: a copy is wanted, not a probe
   bool is_commit() const { return static_cast<bool>(on_done); }
 };
 
@@ -49,24 +44,6 @@ struct Mailbox {
   bool stopping = false;
 };
 
-Problem annotate(const std::string& directory, const std::string& what) {
-  return {"data directory " + directory, what};
-}
-
-Result<net::UniqueFd, Problem> lock_directory(const std::string& directory) {
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error) return fail(annotate(directory, "cannot be made: " + error.message()));
-  std::string path = directory + "/lock";
-  net::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!fd) return fail(annotate(directory, "is not writable: " + std::string(std::strerror(errno))));
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return fail(annotate(directory, "is in use by another process"));
-    return fail(annotate(directory, "cannot be locked: " + std::string(std::strerror(errno))));
-  }
-  return fd;
-}
-
 // The database with the statements that every commit uses. Store thread (and open(), before it runs).
 class Log {
  public:
@@ -75,6 +52,7 @@ class Log {
   Result<StoreRecords, Problem> records();
   Result<Unit, Problem> commit(std::span<Job> group);
   Result<Unit, Problem> probe();
+  Result<Unit, Problem> back_up(const std::string& file) { return copy_database(database_, file); }
   std::uint64_t term() const { return term_; }
   std::uint64_t revision() const { return revision_; }
   const std::string& cluster() const { return cluster_; }
@@ -95,7 +73,7 @@ class Log {
 Result<Log, Problem> Log::open(const std::string& directory, std::uint64_t pages_max) {
   Log log;
   log.directory_ = directory;
-  auto database = Database::open(directory + "/scheduler.db");
+  auto database = Database::open(directory + kDatabaseName);
   if (!database) return fail(database.error());
   log.database_ = std::move(*database);
   // EXCLUSIVE: the directory is ours by flock, and SQLite then keeps its WAL index in memory instead of in a file, so
@@ -105,7 +83,7 @@ Result<Log, Problem> Log::open(const std::string& directory, std::uint64_t pages
   if (auto done = log.database_.run(pragmas.c_str()); !done) return fail(done.error());
   auto check = log.database_.ask("PRAGMA quick_check(1)");
   if (!check) return fail(check.error());
-  if (*check != "ok") return fail(Problem{directory + "/scheduler.db", "is damaged: " + *check});
+  if (*check != "ok") return fail(Problem{directory + kDatabaseName, "is damaged: " + *check});
   if (auto done = log.prepare_schema(); !done) return fail(done.error());
   if (auto done = log.prepare_statements(); !done) return fail(done.error());
   return log;
@@ -116,8 +94,8 @@ Result<Unit, Problem> Log::prepare_schema() {
   if (!version) return fail(version.error());
   std::int64_t found = std::strtoll(version->c_str(), nullptr, 10);
   if (found > kSchema) {
-    return fail(Problem{directory_ + "/scheduler.db", "was written by a newer Lotse (schema " + *version +
-                                                          "; this one knows " + std::to_string(kSchema) + ")"});
+    return fail(Problem{directory_ + kDatabaseName, "was written by a newer Lotse (schema " + *version +
+                                                        "; this one knows " + std::to_string(kSchema) + ")"});
   }
   if (found == kSchema) return Unit{};
   return database_.run(
@@ -245,7 +223,7 @@ struct Store::Impl {
 };
 
 Result<std::unique_ptr<Store>, Problem> Store::open(net::Loop& loop, Options options, StoreRecords& records) {
-  auto lock = lock_directory(options.directory);
+  auto lock = lock_data_directory(options.directory);
   if (!lock) return fail(lock.error());
   auto log = Log::open(options.directory, options.pages_max);
   if (!log) return fail(log.error());
@@ -302,6 +280,14 @@ void Store::probe(Probed on_done) {
   {
     std::lock_guard guard(impl_->mailbox.mutex);
     impl_->mailbox.jobs.push_back({{}, nullptr, nullptr, std::move(on_done)});
+  }
+  impl_->mailbox.wake.notify_one();
+}
+
+void Store::back_up(std::string file, Probed on_done) {
+  {
+    std::lock_guard guard(impl_->mailbox.mutex);
+    impl_->mailbox.jobs.push_back({{}, nullptr, nullptr, std::move(on_done), std::move(file)});
   }
   impl_->mailbox.wake.notify_one();
 }
@@ -379,8 +365,8 @@ void Store::Impl::answer_load(Job job) {
 }
 
 void Store::Impl::answer_probe(Job job) {
-  auto done = log.probe();
-  if (done) failed.reset();
+  auto done = job.backup_file.empty() ? log.probe() : log.back_up(job.backup_file);
+  if (done && job.backup_file.empty()) failed.reset();
   loop.post([is_alive = alive, on_probed = std::move(job.on_probed), done = std::move(done)] {
     if (*is_alive) on_probed(done);
   });

@@ -60,6 +60,9 @@ class Store {
   // so the caller must have loaded after the failure.
   void probe(std::function<void(Result<Unit, Problem>)> on_done);
 
+  // A copy of all that was queued before, in a file that must not exist yet (store_backup.h). Commits wait meanwhile.
+  void back_up(std::string file, std::function<void(Result<Unit, Problem>)> on_done);
+
   std::size_t queued() const;  // commits whose completion has not come yet
   const StoreStats& stats() const;
 

@@ -213,7 +213,9 @@ TEST_F(Deployments, ADeletedAppIsGoneAtOnceAndItsTasksInTime) {
   EXPECT_TRUE(cluster.state.apps.empty());
   EXPECT_TRUE(cluster.state.tasks.empty());
   for (const auto& [key, value] : cluster.store) {
-    EXPECT_TRUE(key.starts_with("agent/") || key.starts_with("release/") || key == "last_version") << key;
+    EXPECT_TRUE(key.starts_with("agent/") || key.starts_with("release/") || key == "last_version" ||
+                key.starts_with("history/"))
+        << key;
   }
 }
 

@@ -234,5 +234,53 @@ TEST_F(Launching, TheDelayIsKeptOverARestartAndResetByRequest) {
   EXPECT_EQ(cluster.tasks_of("/web").size(), 1u);
 }
 
+TEST_F(Launching, ATaskThatDoesNotStartInTimeIsReplacedAndCountsAsAFailure) {
+  cluster.add_agents(1);
+  cluster.put(make_app("/web"));
+  const auto id = cluster.tasks_of("/web").front();
+  cluster.report(id, model::TaskState::starting);
+  for (int i = 0; i < 59; ++i) {
+    cluster.advance(5s);
+    cluster.heartbeat("a1");
+  }
+  EXPECT_EQ(cluster.task(id).leaving, Leaving::no);
+  cluster.advance(5s);
+  EXPECT_EQ(cluster.kills(cluster.history), std::vector<model::TaskId>{id});
+  EXPECT_EQ(cluster.state.apps.at("/web").last_failure->message, "it did not start within 300s");
+  EXPECT_EQ(cluster.state.apps.at("/web").backoff.failures, 1);
+  cluster.report(id, model::TaskState::killed);
+  cluster.advance(5s);
+  EXPECT_EQ(cluster.tasks_of("/web").size(), 1u);
+}
+
+TEST_F(Launching, ATaskThatRunsMayTakeItsTimeToBecomeHealthy) {
+  cluster.add_agents(1);
+  cluster.put(make_app("/web"));
+  const auto id = cluster.tasks_of("/web").front();
+  cluster.report(id, model::TaskState::running);
+  for (int i = 0; i < 70; ++i) {
+    cluster.advance(5s);
+    cluster.heartbeat("a1");
+  }
+  EXPECT_EQ(cluster.task(id).leaving, Leaving::no);
+}
+
+TEST_F(Launching, AnAgentOfARoleTakesOnlyAppsThatAcceptIt) {
+  auto reserved = cluster.registration("a1");
+  reserved.role = "public";
+  cluster.set_registration(reserved);
+  cluster.heartbeat("a1");
+  cluster.put(make_app("/web"));
+  EXPECT_TRUE(cluster.tasks_of("/web").empty());
+  EXPECT_EQ(explain_placement(cluster.state, make_app("/web"), cluster.now.instant),
+            (std::map<std::string, int>{{"UnfulfilledRole", 1}}));
+  model::App edge = make_app("/edge");
+  edge.accepted_resource_roles = {"public"};
+  cluster.put(edge);
+  EXPECT_EQ(cluster.tasks_of("/edge").size(), 1u);
+  cluster.heartbeat("a2");
+  EXPECT_EQ(cluster.tasks_of("/web").size(), 1u);
+}
+
 }  // namespace
 }  // namespace lotse::scheduler

@@ -19,6 +19,8 @@ Harness full() {
   Harness cluster;
   cluster.add_agents(2);
   cluster.join("p1");
+  cluster.step(SetCallback{.token = 1, .url = "http://ci.example:8080/hook"});
+  cluster.step(ChangeApps{.put_groups = {{.id = "/shop/db", .dependencies = {{"/web"}}, .enforce_role = {}}}});
   model::App app = make_app("/web", 2);
   app.health_checks.push_back({.port_index = 0});
   cluster.put(app);
@@ -34,8 +36,9 @@ TEST(Records, HoldOneOfEverything) {
   const Harness cluster = full();
   std::set<std::string> kinds;
   for (const auto& [key, value] : cluster.store) kinds.insert(key.substr(0, key.find('/')));
-  EXPECT_EQ(kinds, (std::set<std::string>{"agent", "app", "backoff", "deployment", "health", "last_version", "proxy",
-                                          "release", "task", "version"}));
+  EXPECT_EQ(kinds,
+            (std::set<std::string>{"agent", "app", "backoff", "callback", "deployment", "group", "health", "history",
+                                   "last_version", "progress", "proxy", "release", "task", "version"}));
 }
 
 TEST(Records, ComeBackAsTheyWere) {
@@ -44,6 +47,9 @@ TEST(Records, ComeBackAsTheyWere) {
   ASSERT_TRUE(state) << state.error().text();
   EXPECT_EQ(state->apps.at("/web").last_failure->message, "bytes \xef\xbf\xbd of Docker's");
   EXPECT_EQ(state->deployments.size(), 1u);
+  EXPECT_EQ(state->callbacks, cluster.state.callbacks);
+  EXPECT_EQ(state->groups.at("/shop/db").dependencies, std::vector<model::AppId>{"/web"});
+  EXPECT_EQ(state->history.size(), cluster.state.history.size());
   EXPECT_EQ(state->tasks.size(), cluster.state.tasks.size());
   EXPECT_EQ(all_endpoints(*state), all_endpoints(cluster.state));
   EXPECT_EQ(*state->apps.at("/web").current, *cluster.state.apps.at("/web").current);

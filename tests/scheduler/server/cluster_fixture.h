@@ -54,6 +54,7 @@ class FakeAgent {
   int refused_reports = 0;  // not answered 200
   void report(const model::TaskId& task, model::TaskState state, std::string message = {});
   void report_health(const model::TaskId& task, bool alive);
+  void report_whole(model::StatusReport report) { post(std::move(report)); }  // its identity is added
 
  private:
   void post(model::StatusReport report);

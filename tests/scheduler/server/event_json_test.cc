@@ -4,8 +4,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "scheduler/core/state.h"
-
 namespace lotse::scheduler {
 namespace {
 
@@ -14,7 +12,7 @@ TEST(EventJson, AGroupChangeNamesTheGroupItWasGiven) {
   event.type = "group_change_success";
   event.app = "/shop";  // of the app /shop/web
   event.version = "2026-01-01T00:00:00.000Z";
-  const nlohmann::json json = event_json(event, State{}, WallTime{});
+  const nlohmann::json json = event_json(event, WallTime{});
   EXPECT_EQ(json["groupId"], "/shop");
   EXPECT_EQ(json["version"], "2026-01-01T00:00:00.000Z");
   EXPECT_EQ(json["timestamp"], "1970-01-01T00:00:00.000Z");

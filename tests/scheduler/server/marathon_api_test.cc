@@ -372,7 +372,6 @@ TEST_F(MarathonApiTest, ShowsTheTreeOfGroupsAndDestroysABranch) {
   EXPECT_EQ(peer_->fetch("DELETE", "/v2/groups/shop").status, 409) << "its apps are being deployed";
   EXPECT_EQ(peer_->fetch("DELETE", "/v2/groups/shop?force=true").status, 200);
   EXPECT_EQ(peer_->get("/v2/apps")["apps"].size(), 1u);
-  EXPECT_EQ(peer_->fetch("PUT", "/v2/groups/shop", "{}").status, 501);
 }
 
 TEST_F(MarathonApiTest, AcceptsIdsWithEncodedSlashes) {

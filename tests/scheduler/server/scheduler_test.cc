@@ -151,7 +151,7 @@ TEST_F(SchedulerTest, AFailedTaskIsShownWithItsWordsAndRetriedWithBackoff) {
   EXPECT_EQ(failure["message"], "No such image: nope:latest");
   EXPECT_EQ(failure["state"], "TASK_FAILED");
   EXPECT_EQ(failure["appId"], "/hello");
-  json queue = peer_->get("/v2/queue")["queue"];
+  json queue = peer_->get("/v2/queue?embed=reason")["queue"];
   ASSERT_EQ(queue.size(), 1u);
   EXPECT_EQ(queue[0]["delay"]["overdue"], false);
   EXPECT_NE(queue[0]["reason"].get<std::string>().find("No such image"), std::string::npos) << queue[0]["reason"];
@@ -163,12 +163,12 @@ TEST_F(SchedulerTest, AnAppWithoutRoomWaitsInTheQueueWithTheReason) {
   json definition = hello();
   definition["cpus"] = 64;
   put_app("/large", definition);
-  json entry = peer_->get("/v2/queue")["queue"][0];
+  json entry = peer_->get("/v2/queue?embed=reason")["queue"][0];
   EXPECT_EQ(entry["count"], 1);
   EXPECT_EQ(entry["app"]["id"], "/large");
   EXPECT_EQ(entry["reason"], "no agent is registered");
   add_agent("node-1");
-  entry = peer_->get("/v2/queue")["queue"][0];
+  entry = peer_->get("/v2/queue?embed=reason")["queue"][0];
   EXPECT_EQ(entry["reason"], "InsufficientCpus on 1 agent");
   bool has_reason = false;
   for (const json& reject : entry["processedOffersSummary"]["rejectSummaryLastOffers"]) {
