@@ -170,6 +170,21 @@ TEST_F(EarlyAnswerTest, AClientThatStopsItsUploadGetsTheAnswerThatHadBegun) {
   EXPECT_TRUE(client->received.ends_with("halfdone")) << client->received;
 }
 
+// What is still on its way would arrive in front of the next request.
+TEST_F(EarlyAnswerTest, AConnectionThatHasNotTakenItsWholeRequestIsNotUsedAgain) {
+  constexpr std::size_t kBytes = 64 * 1024 * 1024;
+  harness.config.limits.buffer_bytes_max = 4 * kBytes;
+  start();
+  backend->script = [](Peer& peer) { peer.stop_reading(); };
+  client->send(post("/app", kBytes) + std::string(kBytes, 'x'));
+  ASSERT_TRUE(run_until([&] { return harness.metric("lotse_downstream_bytes_in_total") > kBytes; }));
+  upstream().send(kNo);
+  ASSERT_TRUE(run_until([&] { return client->received == kNo; })) << client->received;
+  backend->script = [&](Peer& peer) { backend->answer_all(peer, Backend::ok("fresh")); };
+  EXPECT_TRUE(harness.ask(*client, kGet).ends_with("fresh")) << client->received;
+  EXPECT_EQ(backend->accepted, 2U);
+}
+
 // Last bytes of an answer that is over for us, and not for a slow reader ------------------------------------------
 
 class SlowReaderTest : public EarlyAnswerTest {
