@@ -514,7 +514,7 @@ class StressTest : public ::testing::Test {
 TEST_F(StressTest, NoAnswerEverGoesToAnotherRequestAndNothingIsLeft) {
   { Harness().start(); }  // libuv keeps a pair of descriptors from the first loop on
   if (const char* one = std::getenv("LOTSE_STRESS_SEED")) return run(std::stoull(one));
-  std::uint64_t seeds = 2;
+  std::uint64_t seeds = 5;
   if (const char* more = std::getenv("LOTSE_STRESS_SEEDS")) seeds += std::stoull(more);
   for (std::uint64_t seed = 1; seed <= seeds && !HasFailure(); ++seed) run(seed);
 }
