@@ -39,6 +39,8 @@ FieldId field_id_of_plain(std::string_view text) {
       return is(name, "te") ? FieldId::te : FieldId::other;
     case 4:
       return is(name, "host") ? FieldId::host : FieldId::other;
+    case 5:
+      return is(name, "proxy") ? FieldId::proxy : FieldId::other;
     case 6:
       return is(name, "expect") ? FieldId::expect : FieldId::other;
     case 7:

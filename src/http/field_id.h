@@ -18,6 +18,7 @@ enum class FieldId : std::uint8_t {
   host,
   http2_settings,
   keep_alive,
+  proxy,
   proxy_authorization,
   proxy_connection,
   te,

@@ -27,7 +27,7 @@ struct Limits {
 };
 
 struct ParseError {
-  int status = 0;           // what a server answers: 400, 405, 414, 431, 501, 505; from a response always 502. 0: none
+  int status = 0;           // what a server answers: 400, 405, 414, 417, 431, 501, 505; of a response 502. 0: none
   const char* reason = "";  // static text for the log: "bare LF in header"
   explicit operator bool() const { return status != 0; }
 };
@@ -86,9 +86,9 @@ class ResponseParser {
  public:
   ResponseParser(ResponseListener& listener, const Limits& limits);
   ~ResponseParser();
-  // Before each response: what was asked. HEAD has no body; `upgrade_asked` allows 101 (unasked 101 is an error, and so
-  // are bytes when nothing is expected).
-  void expect(Method method, bool upgrade_asked = false);
+  // Before each response: what was asked. HEAD has no body; 101 may choose from `upgrade_offered`, which stays valid
+  // until the response is complete (another 101 is an error, and so are bytes when nothing is expected).
+  void expect(Method method, std::string_view upgrade_offered = {});
   FeedResult feed(std::span<const char> bytes);
   void pause();
   // The connection ended. True: that completed a close-delimited body (on_response_complete was called). False: the

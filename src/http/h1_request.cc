@@ -73,6 +73,7 @@ struct RequestParser::Impl final : MessageReader {
     FieldFacts facts;
     if (ParseError error = read_facts(head.minor_version, facts)) return {.error = error};
     if (ParseError error = take_host(facts)) return {.error = error};
+    if (facts.expects_other) return {.error = {417, "an expectation other than 100-continue"}};
     head.fields = fields();
     head.is_chunked = facts.is_chunked;
     head.content_length = facts.content_length;

@@ -21,7 +21,13 @@ struct ResponseParser::Impl final : MessageReader {
     if (ParseError error = read_facts(head.minor_version, facts)) return {.error = error};
     const bool is_interim = head.status < 200;
     const bool is_upgrade = head.status == 101;
-    if (is_upgrade && (!upgrade_asked || facts.upgrade.empty())) return {.error = {502, "101 that nobody asked for"}};
+    if (is_upgrade && !is_offered(facts.upgrade)) return {.error = {502, "101 that nobody asked for"}};
+    if (is_interim || head.status == 204) {
+      // Never there (RFC 9112 section 6.1, RFC 9110 section 8.6). A zero is common and hurts nobody; with anything
+      // else, or chunked, some readers would wait for a body.
+      if (facts.is_chunked) return {.error = {502, "Transfer-Encoding in an answer without a body"}};
+      if (facts.content_length.value_or(0) > 0) return {.error = {502, "Content-Length in an answer without a body"}};
+    }
     if (is_interim && !is_upgrade && ++interims > kInterimMax) return {.error = {502, "too many interim responses"}};
     head.fields = fields();
     head.is_chunked = facts.is_chunked;
@@ -45,6 +51,17 @@ struct ResponseParser::Impl final : MessageReader {
       checked.body = Body::fixed;
     }
     return checked;
+  }
+
+  bool is_offered(std::string_view chosen) const {
+    if (chosen.empty()) return false;
+    for (bool is_last = false; !is_last;) {
+      const std::size_t comma = chosen.find(',');
+      is_last = comma == std::string_view::npos;
+      if (!list_has_token(upgrade_offered, trim(chosen.substr(0, comma)))) return false;
+      if (!is_last) chosen.remove_prefix(comma + 1);
+    }
+    return true;
   }
 
   ParseError read_status_line(std::string_view line) {
@@ -73,16 +90,17 @@ struct ResponseParser::Impl final : MessageReader {
   ResponseHead head;
   Method method = Method::get;
   int interims = 0;
-  bool is_expected = false, upgrade_asked = false;
+  std::string_view upgrade_offered;
+  bool is_expected = false;
 };
 
 ResponseParser::ResponseParser(ResponseListener& listener, const Limits& limits)
     : impl_(std::make_unique<Impl>(listener, limits)) {}
 ResponseParser::~ResponseParser() = default;
 
-void ResponseParser::expect(Method method, bool upgrade_asked) {
+void ResponseParser::expect(Method method, std::string_view upgrade_offered) {
   impl_->method = method;
-  impl_->upgrade_asked = upgrade_asked;
+  impl_->upgrade_offered = upgrade_offered;
   impl_->is_expected = true;
 }
 

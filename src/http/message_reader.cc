@@ -30,6 +30,35 @@ std::optional<std::uint64_t> parse_length(std::string_view text) {
   return value;
 }
 
+void read_expectations(std::string_view list, FieldFacts& facts) {
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    const std::string_view member = trim(list.substr(0, comma));
+    list.remove_prefix(std::min(comma + 1, list.size()));
+    if (member.empty()) continue;
+    (equals_ignoring_case(member, "100-continue") ? facts.expects_continue : facts.expects_other) = true;
+  }
+}
+
+// Protocols, name[/version] each, that a tunnel may carry. HTTP itself is none of them: inside a tunnel its requests
+// would pass every route and rule by (h2c smuggling); RFC 9113 section 3.1 has done away with that upgrade. TLS would
+// end at the endpoint instead of here.
+bool is_upgrade_list(std::string_view list) {
+  for (bool is_last = false; !is_last;) {
+    const std::size_t comma = list.find(',');
+    is_last = comma == std::string_view::npos;
+    const std::string_view protocol = trim(list.substr(0, comma));
+    const std::size_t slash = protocol.find('/');
+    const std::string_view name = protocol.substr(0, slash);
+    if (!is_token(name) || (slash != std::string_view::npos && !is_token(protocol.substr(slash + 1)))) return false;
+    for (const std::string_view refused : {"h2c", "h2", "http", "tls"}) {
+      if (equals_ignoring_case(name, refused)) return false;
+    }
+    if (!is_last) list.remove_prefix(comma + 1);
+  }
+  return true;
+}
+
 // Splits "Name: value\r\n..." (whole lines, which the scanner has seen).
 ParseError split_fields(std::string_view lines, std::vector<Field>& fields) {
   const char* const end = lines.data() + lines.size();
@@ -390,7 +419,7 @@ ParseError MessageReader::read_facts(int minor_version, FieldFacts& facts) const
         ++facts.hosts;
         break;
       case FieldId::expect:
-        facts.expects_continue |= minor_version == 1 && equals_ignoring_case(field.value, "100-continue");
+        if (minor_version == 1) read_expectations(field.value, facts);
         break;
       case FieldId::upgrade:
         facts.upgrade = field.value;
@@ -418,7 +447,8 @@ ParseError MessageReader::read_facts(int minor_version, FieldFacts& facts) const
   }
   if (facts.is_chunked && facts.content_length) return {400, "both Transfer-Encoding and Content-Length"};
   // HTTP/1.0 has no Upgrade, and two Upgrade lines are an offer we need not take up (RFC 9110 section 7.8).
-  if (minor_version == 0 || !facts.names_upgrade || facts.upgrades != 1) facts.upgrade = {};
+  if (minor_version == 0 || !facts.names_upgrade || facts.upgrades != 1 || !is_upgrade_list(facts.upgrade))
+    facts.upgrade = {};
   return {};
 }
 

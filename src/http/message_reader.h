@@ -24,7 +24,7 @@ struct FieldFacts {
   std::optional<std::uint64_t> content_length;
   bool is_chunked = false;
   bool says_close = false, says_keep_alive = false, names_upgrade = false;
-  bool expects_continue = false;
+  bool expects_continue = false, expects_other = false;
   std::string_view host, upgrade;
   int hosts = 0, upgrades = 0;
 };

@@ -42,18 +42,12 @@ constexpr bool is_token(std::string_view text) {
   return true;
 }
 
-inline constexpr std::array<bool, 256> kRegisteredNameCharacters = [] {
+inline constexpr std::array<bool, 256> kHostNameCharacters = [] {
   std::array<bool, 256> table{};
-  for (int i = 0; i < 128; ++i) {
-    const char c = static_cast<char>(i);
-    table[static_cast<std::size_t>(i)] =
-        is_unreserved(c) || std::string_view("!$&'()*+,;=").find(c) != std::string_view::npos;
-  }
+  for (int i = 0; i < 128; ++i) table[static_cast<std::size_t>(i)] = is_unreserved(static_cast<char>(i));
   return table;
 }();
-constexpr bool is_registered_name_character(char c) {  // unreserved and sub-delims (RFC 3986 section 3.2.2)
-  return kRegisteredNameCharacters[static_cast<unsigned char>(c)];
-}
+constexpr bool is_host_name_character(char c) { return kHostNameCharacters[static_cast<unsigned char>(c)]; }
 
 constexpr std::string_view trim(std::string_view text) {  // optional white space: SP and HTAB
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);

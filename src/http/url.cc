@@ -44,14 +44,15 @@ bool is_ipv6(std::string_view text) {
   return inet_pton(AF_INET6, copy, &address) == 1;
 }
 
-bool is_registered_name(std::string_view name) {  // or percent-encoded
-  if (name.empty()) return false;
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    if (is_registered_name_character(name[i])) continue;
-    if (name[i] != '%' || escape_at(name, i) < 0) return false;
-    i += 2;
+// Labels of unreserved characters, a last dot at most. RFC 3986's reg-name would allow sub-delims and escapes as well:
+// no DNS name has them, and "a,b" or "a%2fb" is one host to some programs and another to others.
+bool is_host_name(std::string_view name) {
+  char previous = '.';
+  for (const char c : name) {
+    if (!is_host_name_character(c) || (c == '.' && previous == '.')) return false;
+    previous = c;
   }
-  return true;
+  return !name.empty();
 }
 
 }  // namespace
@@ -151,7 +152,7 @@ bool is_valid_authority(std::string_view authority) {
   if (authority.size() > host.size()) {
     if (authority[host.size()] != ':' || !is_valid_port(authority.substr(host.size() + 1))) return false;
   }
-  if (!host.starts_with('[')) return is_registered_name(host);
+  if (!host.starts_with('[')) return is_host_name(host);
   return host.size() > 2 && host.ends_with(']') && is_ipv6(host.substr(1, host.size() - 2));
 }
 
@@ -163,13 +164,32 @@ std::string_view host_of(std::string_view authority) {
   return authority.substr(0, authority.find(':'));
 }
 
+namespace {
+
+// Is the last segment of `path` one or two dots, escaped or not? Servlet containers cut parameters off a segment before
+// they look for dots, so "/..;/" climbs there and nowhere else.
+bool is_dots_to_some(std::string_view path) {
+  int dots = 0;
+  while (!path.empty() && path.back() != '/') {
+    const bool is_escaped = path.size() >= 3 && path[path.size() - 3] == '%' && escape_at(path, path.size() - 3) == '.';
+    if (!is_escaped && path.back() != '.') return false;
+    path.remove_suffix(is_escaped ? 3 : 1);
+    ++dots;
+  }
+  return dots == 1 || dots == 2;
+}
+
+}  // namespace
+
 bool is_acceptable_path(std::string_view path) {
   for (std::size_t i = 0; i < path.size(); ++i) {
     const char c = path[i];
     if (c <= ' ' || c >= 0x7f || c == '\\') return false;
+    if (c == ';' && is_dots_to_some(path.substr(0, i))) return false;
     if (c != '%') continue;
     const int byte = escape_at(path, i);
     if (byte <= 0 || byte == '/' || byte == '\\') return false;
+    if (byte == ';' && is_dots_to_some(path.substr(0, i))) return false;
     i += 2;
   }
   return true;

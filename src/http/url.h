@@ -31,13 +31,13 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus_is_sp
 std::string percent_encode(std::string_view text);                                             // all but unreserved
 std::vector<std::pair<std::string, std::string>> parse_query(std::string_view query);
 
-// "host", "host:port", "[v6]:port": the grammar of Host (RFC 9110 section 7.2).
+// "host", "host:port", "[v6]:port": the grammar of Host (RFC 9110 section 7.2), names as DNS has them.
 bool is_valid_authority(std::string_view authority);
 std::string_view host_of(std::string_view authority);  // without port; brackets kept
 
 // May the proxy route this path? Refuses what hosts read differently (PROXY.md "Posture" 5): bad escapes, %00, an
-// escaped slash or backslash, a plain backslash, and bytes that are not visible ASCII. APIs of ours do not ask: app ids
-// come as %2F.
+// escaped slash or backslash, a plain backslash, dots with parameters ("..;x"), and bytes that are not visible ASCII.
+// APIs of ours do not ask: app ids come as %2F.
 bool is_acceptable_path(std::string_view path);
 
 // For matching routes: dot segments removed, repeated slashes merged, escapes of unreserved characters decoded, a

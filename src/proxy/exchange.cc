@@ -111,6 +111,8 @@ bool Exchange::read_path(std::string_view& matched) {
 
 void Exchange::set_target(int strip_segments) {
   std::string_view path = strip_segments > 0 ? without_segments(path_, strip_segments) : path_;
+  // "//host/x" is a path to us and a reference to another host to many URL libraries.
+  while (path.starts_with("//")) path.remove_prefix(1);
   const char* end_of_path = path.data() + path.size();
   const bool is_as_received = end_of_path == head_->path.data() + head_->path.size() &&
                               (!head_->has_query || head_->query.data() == end_of_path + 1);

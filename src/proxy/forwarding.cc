@@ -162,6 +162,7 @@ ClientInfo make_client_info(const net::Address& peer, const net::Address& local,
 void append_request_fields(const http::RequestHead& head, const ClientInfo& client, bool keep_underscore_fields,
                            Arena& arena, std::vector<http::Field>& fields) {
   const Nominations nominations(head.fields);
+  bool expects_continue = head.expects_continue && head.has_body();
   Said said;
   for (std::size_t i = 0; i < head.fields.size(); ++i) {
     const http::Field& field = head.fields[i];
@@ -171,8 +172,10 @@ void append_request_fields(const http::RequestHead& head, const ClientInfo& clie
         if (keep_underscore_fields && !nominations.contains(i)) fields.push_back(field);
         break;
       case FieldId::expect:
-        // Forwarded as what it was understood to be; any other expectation is nobody's.
-        if (head.expects_continue && !nominations.contains(i)) fields.push_back({"Expect", "100-continue"});
+        // Forwarded once, as what it was understood to be (the parser refuses any other), when there is a body to wait
+        // for.
+        if (expects_continue && !nominations.contains(i)) fields.push_back({"Expect", "100-continue"});
+        expects_continue = false;
         break;
       case FieldId::x_forwarded_for:
         if (client.is_trusted) remember(arena, said.for_, field.value);
@@ -190,6 +193,8 @@ void append_request_fields(const http::RequestHead& head, const ClientInfo& clie
         if (client.is_trusted) remember(arena, said.forwarded, field.value);
         break;
       case FieldId::host:  // from the parsed authority
+        break;
+      case FieldId::proxy:  // no field of HTTP, but CGI programs take it for the variable HTTP_PROXY (CVE-2016-5385)
         break;
       default:
         if (!is_hop_by_hop(id) && !nominations.contains(i)) fields.push_back(field);

@@ -91,7 +91,7 @@ void UpstreamConnection::send_request(const RequestOut& head, std::string_view h
   trailers_ = {};
   request_is_whole_ = has_answered_ = is_complete_ = answer_keeps_alive_ = false;
   may_be_repeated_ = http::is_idempotent(head.method) && !head.is_chunked && head.content_length.value_or(0) == 0;
-  parser_.expect(head.method, !head.upgrade.empty());
+  parser_.expect(head.method, head.upgrade);
   worker_.outbox().to(*stream_);
   flushes_before_ = worker_.outbox().flushes();
   if (!head.authority.empty()) return write_request_head(worker_.outbox(), head);

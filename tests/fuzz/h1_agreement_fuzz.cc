@@ -68,7 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   lotse::http::RequestParser request_parser(requests, limits);
   read(HTTP_REQUEST, request_parser, requests, input);
   lotse::http::ResponseParser response_parser(responses, limits);
-  response_parser.expect(lotse::http::Method::get, true);
+  response_parser.expect(lotse::http::Method::get, "websocket");
   read(HTTP_RESPONSE, response_parser, responses, input);
   return 0;
 }

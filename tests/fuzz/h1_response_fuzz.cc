@@ -20,7 +20,9 @@ const Limits kLimits{.head_bytes_max = 512,
 std::string run(std::string_view input, std::uint8_t asked, std::size_t first_cut, std::size_t step) {
   lotse::http::Recorder recorder;
   lotse::http::ResponseParser parser(recorder, kLimits);
-  const auto expect = [&] { parser.expect((asked & 1) != 0 ? Method::head : Method::get, (asked & 2) != 0); };
+  const auto expect = [&] {
+    parser.expect((asked & 1) != 0 ? Method::head : Method::get, (asked & 2) != 0 ? "websocket" : "");
+  };
   expect();
   std::size_t size = first_cut;
   while (!input.empty()) {

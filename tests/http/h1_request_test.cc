@@ -116,6 +116,8 @@ TEST(RequestParser, ReadsExpectContinue) {
             std::string::npos);
   EXPECT_EQ(parse("PUT / HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\nx").find(" continue"),
             std::string::npos);
+  EXPECT_EQ(refusal("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: x\r\n\r\nx"), 417);
+  EXPECT_EQ(refusal("PUT / HTTP/1.0\r\nContent-Length: 1\r\nExpect: x\r\n\r\nx"), 0);
 }
 
 struct Target {
@@ -237,11 +239,11 @@ TEST(RequestParser, TakesTheLargestLength) {
 
 TEST(RequestParser, WantsExactlyOneValidHost) {
   const auto host = [](std::string_view line) { return refusal(fmt::format("GET / HTTP/1.1\r\n{}\r\n", line)); };
-  for (const std::string_view good : {"a", "a:80", "A.b-c_d:1", "127.0.0.1:31000", "[::1]", "[::1]:80", "a:", "%41"}) {
+  for (const std::string_view good : {"a", "a:80", "A.b-c_d:1", "127.0.0.1:31000", "[::1]", "[::1]:80", "a:", "a."}) {
     EXPECT_EQ(host(fmt::format("Host: {}\r\n", good)), 0) << good;
   }
-  for (const std::string_view bad :
-       {"", "a b", "a/b", "u@a", "a:b", "a:65536", "a:1:2", "[::1", "[g]", "::1", "a,b c", "%4", "[::1]x", "<a>"}) {
+  for (const std::string_view bad : {"", "a b", "a/b", "u@a", "a:b", "a:65536", "%41", "a,b", "a..b", ".", "a:1:2",
+                                     "[::1", "[g]", "::1", "a,b c", "%4", "[::1]x", "<a>"}) {
     EXPECT_EQ(host(fmt::format("Host: {}\r\n", bad)), 400) << bad;
   }
   EXPECT_EQ(host(""), 400);

@@ -8,7 +8,7 @@ namespace {
 
 struct Asked {
   Method method = Method::get;
-  bool upgrade = false;
+  std::string_view upgrade = {};
   int responses = 1;  // how many are expected
 };
 
@@ -89,11 +89,13 @@ TEST(ResponseParser, ReadsInterimResponsesAndThenTheFinalOne) {
 
 TEST(ResponseParser, TakesAnUpgradeOnlyWhenOneWasAsked) {
   const std::string switching = "HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n\x81raw";
-  EXPECT_EQ(parse(switching, {.upgrade = true}),
+  EXPECT_EQ(parse(switching, {.upgrade = "websocket"}),
             "101 'x' 1.1 bodiless\n  Connection: upgrade\n  Upgrade: websocket\ncomplete\nupgraded\n");
   EXPECT_EQ(parse(switching), "error 502\n");
-  EXPECT_EQ(parse("HTTP/1.1 101 x\r\n\r\n", {.upgrade = true}), "error 502\n");
-  EXPECT_EQ(parse("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", {.upgrade = true}),
+  EXPECT_EQ(parse("HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n", {.upgrade = "websocket"}),
+            "error 502\n");
+  EXPECT_EQ(parse("HTTP/1.1 101 x\r\n\r\n", {.upgrade = "websocket"}), "error 502\n");
+  EXPECT_EQ(parse("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", {.upgrade = "websocket"}),
             "200 'OK' 1.1 length=1\n  Content-Length: 1\nbody x\ncomplete\n");
 }
 

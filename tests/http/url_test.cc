@@ -60,11 +60,12 @@ TEST(Url, KnowsTheHostOfAnAuthority) {
 }
 
 TEST(Url, AcceptsOnlyPathsThatEveryoneReadsAlike) {
-  for (const std::string_view good : {"/", "/a/b", "/a%20b", "/%41", "/a//b", "/..", "/~x;y=1,@:!$&'()*+"}) {
+  for (const std::string_view good :
+       {"/", "/a/b", "/a%20b", "/%41", "/a//b", "/..", "/~x;y=1,@:!$&'()*+", "/...;x", "/a.;x"}) {
     EXPECT_TRUE(is_acceptable_path(good)) << good;
   }
   for (const std::string_view bad : {"/a%2fb", "/a%2Fb", "/a%00", "/a%5c", "/a%5Cb", "/a\\b", "/%", "/%4", "/%zz",
-                                     "/a b", "/\x01", "/\x7f", "/\x80"}) {
+                                     "/a b", "/\x01", "/\x7f", "/\x80", "/..;x", "/a/.;", "/a/%2e.%3b/b"}) {
     EXPECT_FALSE(is_acceptable_path(bad)) << bad;
   }
 }
