@@ -1,0 +1,38 @@
+// The corpora of what goes through the proxy: every input and every beginning of it, as an ordinary test.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+extern "C" {
+int fuzz_h1_round_trip(const std::uint8_t* data, std::size_t size);
+int fuzz_forwarded(const std::uint8_t* data, std::size_t size);
+int fuzz_log_line(const std::uint8_t* data, std::size_t size);
+}
+
+namespace {
+
+void replay(const std::string& name, int (*target)(const std::uint8_t*, std::size_t)) {
+  int inputs = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(LOTSE_SOURCE_DIR "/tests/fuzz/corpus/" + name)) {
+    SCOPED_TRACE(entry.path().string());
+    std::ifstream file(entry.path(), std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    for (std::size_t size = 0; size <= bytes.size(); ++size)
+      EXPECT_EQ(target(reinterpret_cast<const std::uint8_t*>(bytes.data()), size), 0);
+    ++inputs;
+  }
+  EXPECT_GT(inputs, 3);
+}
+
+TEST(MessageFuzzCorpus, WhatIsWrittenIsReadAsTheSame) {
+  replay("h1_round_trip", fuzz_h1_round_trip);
+  replay("h1_response", fuzz_h1_round_trip);
+}
+TEST(MessageFuzzCorpus, ForwardedFields) { replay("forwarded", fuzz_forwarded); }
+TEST(MessageFuzzCorpus, StringsOfTheAccessLog) { replay("log_line", fuzz_log_line); }
+
+}  // namespace
