@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "model/app_id.h"
 
@@ -306,8 +307,8 @@ void read_trusted(R& reader, const Located& at, HttpConfig& into) {
     int bits_max = network->raw()->sa_family == AF_INET ? 32 : 128, bits = bits_max;
     if (slash != std::string::npos) {
       std::string_view digits = std::string_view(*text).substr(slash + 1);
-      bool is_number = !digits.empty() && digits.size() <= 3 && digits.find_first_not_of("0123456789") == digits.npos;
-      bits = is_number ? std::stoi(std::string(digits)) : -1;
+      auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
+      if (code != std::errc{} || end != digits.data() + digits.size() || digits.front() == '-') bits = -1;
     }
     if (bits < 0 || bits > bits_max) {
       reader.problem(item, fmt::format("the prefix must be from 0 to {}", bits_max));
