@@ -85,13 +85,37 @@ std::string_view join(Arena& arena, std::string_view a, std::string_view b, std:
   return {place, static_cast<std::size_t>(end - place)};
 }
 
-// What a trusted peer said, to be kept or extended. Repeated fields are one list.
-struct Said {
-  std::string_view for_, proto, host, port, forwarded;
+// The lines of one list field, seen so far. They are joined once, when all are known: line by line would cost the
+// square of what a client behind a trusted proxy cares to send. Empty lines say nothing (RFC 9110 section 5.6.1).
+struct Repeated {
+  std::string_view first;
+  std::size_t count = 0, bytes = 0;  // with ", " before each
+  void add(std::string_view value) {
+    if (value.empty()) return;
+    if (count++ == 0) first = value;
+    bytes += value.size() + 2;
+  }
 };
 
-void remember(Arena& arena, std::string_view& said, std::string_view value) {
-  said = said.empty() ? value : join(arena, said, ", ", value);
+// What a trusted peer said, to be kept or extended. Repeated fields are one list.
+struct Said {
+  Repeated for_, forwarded;
+  std::string_view proto, host, port;
+};
+
+std::string_view joined(Arena& arena, const http::RequestHead& head, FieldId id, const Repeated& lines) {
+  if (lines.count < 2) return lines.first;
+  char* const place = arena.array<char>(lines.bytes);
+  char* end = place;
+  for (const http::Field& field : head.fields) {
+    if (field.value.empty() || field.id() != id) continue;
+    if (end != place) {
+      *end++ = ',';
+      *end++ = ' ';
+    }
+    end = std::copy(field.value.begin(), field.value.end(), end);
+  }
+  return {place, static_cast<std::size_t>(end - place)};
 }
 
 std::string_view last_of_list(std::string_view list) {
@@ -125,21 +149,23 @@ class Lines {
 
 void append_forwarded(const http::RequestHead& head, const ClientInfo& client, const Said& said, Arena& arena,
                       std::vector<http::Field>& fields) {
+  const std::string_view said_for = joined(arena, head, FieldId::x_forwarded_for, said.for_);
+  const std::string_view said_forwarded = joined(arena, head, FieldId::forwarded, said.forwarded);
   constexpr std::size_t kNamesAndSeparators = 128;
   const auto comma = [](std::string_view said_before) { return said_before.empty() ? "" : std::string_view(", "); };
   std::string_view proto = said.proto.empty() ? client.scheme : said.proto;
   std::string_view host = said.host.empty() ? head.authority : said.host;
   std::string_view port = said.port.empty() ? std::string_view(client.port) : said.port;
   Lines lines(arena,
-              kNamesAndSeparators + said.for_.size() + client.ip.size() + proto.size() + host.size() + port.size() +
-                  said.forwarded.size() + client.forwarded.size() + head.authority.size(),
+              kNamesAndSeparators + said_for.size() + client.ip.size() + proto.size() + host.size() + port.size() +
+                  said_forwarded.size() + client.forwarded.size() + head.authority.size(),
               fields);
-  lines.add("X-Forwarded-For", {said.for_, comma(said.for_), client.ip});
+  lines.add("X-Forwarded-For", {said_for, comma(said_for), client.ip});
   lines.add("X-Forwarded-Proto", {proto});
   if (!host.empty()) lines.add("X-Forwarded-Host", {host});  // an HTTP/1.0 request may have no Host
   lines.add("X-Forwarded-Port", {port});
   // The authority has passed the grammar of Host: it needs no escapes inside the quotes.
-  lines.add("Forwarded", {said.forwarded, comma(said.forwarded), client.forwarded, head.authority, "\""});
+  lines.add("Forwarded", {said_forwarded, comma(said_forwarded), client.forwarded, head.authority, "\""});
 }
 
 }  // namespace
@@ -178,7 +204,7 @@ void append_request_fields(const http::RequestHead& head, const ClientInfo& clie
         expects_continue = false;
         break;
       case FieldId::x_forwarded_for:
-        if (client.is_trusted) remember(arena, said.for_, field.value);
+        if (client.is_trusted) said.for_.add(field.value);
         break;
       case FieldId::x_forwarded_proto:
         if (client.is_trusted) said.proto = field.value;
@@ -190,7 +216,7 @@ void append_request_fields(const http::RequestHead& head, const ClientInfo& clie
         if (client.is_trusted) said.port = field.value;
         break;
       case FieldId::forwarded:
-        if (client.is_trusted) remember(arena, said.forwarded, field.value);
+        if (client.is_trusted) said.forwarded.add(field.value);
         break;
       case FieldId::host:  // from the parsed authority
         break;
