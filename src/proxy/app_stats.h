@@ -12,6 +12,7 @@
 
 #include "proxy/counter.h"
 #include "proxy/latency_histogram.h"
+#include "proxy/passive_health.h"
 
 namespace lotse::proxy {
 
@@ -32,6 +33,9 @@ struct AppStats {
   AppStats(std::string name, std::size_t workers) : app(std::move(name)), per_worker(workers) {}
   std::string app;
   std::vector<AppWorkerStats> per_worker;  // never resized
+  // Main thread only.
+  std::array<std::uint64_t, kFailureKinds> ejections{};  // by what they were for
+  std::uint64_t ejections_refused = 0;                   // too many were out already
 };
 
 }  // namespace lotse::proxy

@@ -94,8 +94,24 @@ struct ExposeConfig {  // expose; URLs from application ids, without a route. Ro
 
 enum class Balance : std::uint8_t { round_robin, p2c };
 
+struct OutlierDetection {                // apps.*.outlier_detection; `off`: every check is 0
+  int consecutive_5xx = 5;               // failures in a row, over all workers, before ejecting; 0 turns the check off
+  int consecutive_gateway_failures = 5;  // 502, 503, 504, no answer in time, connection lost; part of the above
+  int consecutive_connect_failures = 5;  // refused, unreachable, timed out; part of both
+  Duration ejection_time_base = std::chrono::seconds(30);  // times the ejections of late
+  Duration ejection_time_max = std::chrono::seconds(300);
+  int ejected_percent_max = 50;      // of the app's up endpoints, at least one; one always stays in
+  int panic_threshold_percent = 50;  // `panic_threshold`: fewer up endpoints than this left in: ejections are ignored
+  bool is_on() const {
+    return consecutive_5xx > 0 || consecutive_gateway_failures > 0 || consecutive_connect_failures > 0;
+  }
+  bool operator==(const OutlierDetection&) const = default;
+};
+
 struct AppConfig {  // apps.<id>; an app that is not named has these defaults
   Balance balance = Balance::p2c;
+  OutlierDetection outlier_detection;
+  bool operator==(const AppConfig&) const = default;
 };
 
 struct SourceConfig {                                      // discovery.sources[]; exactly one of the two

@@ -55,6 +55,16 @@ Json to_json(const ListenerConfig& listener) {
   return json;
 }
 
+Json to_json(const OutlierDetection& policy) {
+  return {{"consecutive_5xx", policy.consecutive_5xx},
+          {"consecutive_gateway_failures", policy.consecutive_gateway_failures},
+          {"consecutive_connect_failures", policy.consecutive_connect_failures},
+          {"ejection_time_base", format_duration(policy.ejection_time_base)},
+          {"ejection_time_max", format_duration(policy.ejection_time_max)},
+          {"ejected_percent_max", percent(policy.ejected_percent_max)},
+          {"panic_threshold", percent(policy.panic_threshold_percent)}};
+}
+
 Json to_json(const DiscoveryConfig& discovery) {
   Json sources = Json::array();
   for (const SourceConfig& source : discovery.sources) {
@@ -127,7 +137,8 @@ std::string to_json_text(const Config& config) {
   json["expose"]["path"] = config.expose.path;
   json["apps"] = Json::object();
   for (const auto& [id, app] : config.apps) {
-    json["apps"][id] = {{"balance", app.balance == Balance::p2c ? "p2c" : "round_robin"}};
+    json["apps"][id] = {{"balance", app.balance == Balance::p2c ? "p2c" : "round_robin"},
+                        {"outlier_detection", to_json(app.outlier_detection)}};
   }
   json["discovery"] = to_json(config.discovery);
   Json trusted = Json::array();

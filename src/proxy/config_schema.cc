@@ -244,7 +244,30 @@ void read_balance(R& reader, const Located& at, AppConfig& into) {
   if (auto choice = reader.one_of(at, {"round_robin", "p2c"})) into.balance = static_cast<Balance>(*choice);
 }
 
-constexpr Key<AppConfig> kAppKeys[] = {{"balance", read_balance}};
+constexpr int kFailuresMax = 1000;  // in a row: more would be waiting for something else
+constexpr Key<OutlierDetection> kOutlierKeys[] = {
+    {"consecutive_5xx", int_field<&OutlierDetection::consecutive_5xx, 0, kFailuresMax>},
+    {"consecutive_gateway_failures", int_field<&OutlierDetection::consecutive_gateway_failures, 0, kFailuresMax>},
+    {"consecutive_connect_failures", int_field<&OutlierDetection::consecutive_connect_failures, 0, kFailuresMax>},
+    {"ejection_time_base", duration_field<&OutlierDetection::ejection_time_base>},
+    {"ejection_time_max", duration_field<&OutlierDetection::ejection_time_max>},
+    {"ejected_percent_max", percent_field<&OutlierDetection::ejected_percent_max>},
+    {"panic_threshold", percent_field<&OutlierDetection::panic_threshold_percent>},
+};
+
+void read_outlier_detection(R& reader, const Located& at, AppConfig& into) {
+  if (at.node.kind == YamlNode::Kind::scalar && at.node.text == "off") {
+    OutlierDetection& policy = into.outlier_detection;
+    policy.consecutive_5xx = policy.consecutive_gateway_failures = policy.consecutive_connect_failures = 0;
+    return;
+  }
+  reader.map<OutlierDetection>(at, into.outlier_detection, kOutlierKeys);
+}
+
+constexpr Key<AppConfig> kAppKeys[] = {
+    {"balance", read_balance},
+    {"outlier_detection", read_outlier_detection},
+};
 
 void read_apps(R& reader, const Located& at, Config& into) {
   for (const Located& entry : reader.entries(at, nullptr)) {

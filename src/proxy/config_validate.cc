@@ -208,6 +208,15 @@ void validate_tests(const Config& config, ConfigReport& report) {
   }
 }
 
+void validate_apps(const Config& config, ConfigReport& report) {
+  for (const auto& [id, app] : config.apps) {
+    const OutlierDetection& policy = app.outlier_detection;
+    if (policy.ejection_time_max < policy.ejection_time_base) {
+      report.problem("apps." + id + ".outlier_detection.ejection_time_max", "is less than ejection_time_base");
+    }
+  }
+}
+
 void validate_limits(const LimitsConfig& limits, ConfigReport& report) {
   if (limits.http.request_line_bytes_max > limits.http.head_bytes_max) {
     report.problem("limits.request_line_bytes_max", "is more than head_bytes_max");
@@ -222,6 +231,7 @@ void validate_config(const Config& config, ConfigReport& report) {
   validate_routes(config, report);
   validate_expose(config.expose, report);
   validate_discovery(config, report);
+  validate_apps(config, report);
   validate_limits(config.limits, report);
   validate_tests(config, report);
 }

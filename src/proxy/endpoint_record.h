@@ -11,6 +11,7 @@
 #include "model/routes.h"
 #include "net/address.h"
 #include "proxy/counter.h"
+#include "proxy/passive_health.h"
 #include "proxy/upstream_pool.h"
 
 namespace lotse::proxy {
@@ -21,11 +22,14 @@ struct alignas(64) EndpointState {
   Counter requests;
   Counter connects;
   Counter connect_failures;
+  Counter good_answers;  // below 500
 
   // The worker's thread only.
   UpstreamPool pool;
   model::EndpointState state = model::EndpointState::up;
   bool is_removed = false;
+  bool has_failures = false;  // in `failures`, to be reported (FailureReporter)
+  FailureRuns failures;
   Instant suspect_until{};  // after a failed connection: only when nothing better is there
   // Freshness (P2), see freshness.h.
   Instant confirmed_until{};
@@ -50,6 +54,7 @@ struct EndpointRecord : std::enable_shared_from_this<EndpointRecord> {
   const std::string address_text;     // for logs and messages
   net::Address address;               // empty: the host is a name
   std::vector<EndpointState> states;  // by worker, never resized
+  PassiveHealth passive;              // the main thread's
 
   std::uint64_t in_flight() const {
     std::uint64_t sum = 0;

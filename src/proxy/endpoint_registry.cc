@@ -86,6 +86,12 @@ void EndpointRegistry::mark(const model::AppId& id) {
   if (!std::exchange(app.is_dirty, true)) dirty_.push_back(id);
 }
 
+RoutingUpdate EndpointRegistry::take_marked() {
+  RoutingUpdate update;
+  finish(update);
+  return update;
+}
+
 void EndpointRegistry::finish(RoutingUpdate& update) {
   for (const model::AppId& id : dirty_) {
     App& app = apps_[id];
@@ -120,10 +126,12 @@ std::shared_ptr<const EndpointSet> EndpointRegistry::build(const App& app, const
     members.push_back({.record = known.record,
                        .state = endpoint.state,
                        .weight = static_cast<std::uint32_t>(std::clamp(endpoint.weight, 0, 1000)),
-                       .has_agent = !endpoint.agent.empty()});
+                       .has_agent = !endpoint.agent.empty(),
+                       .is_ejected = known.record->passive.is_ejected});
   }
-  return std::make_shared<const EndpointSet>(slot.target, config_.app(slot.target.app).balance,
-                                             stats_for(slot.target.app), std::move(members));
+  const AppConfig& policy = config_.app(slot.target.app);
+  return std::make_shared<const EndpointSet>(slot.target, policy.balance, stats_for(slot.target.app),
+                                             std::move(members), policy.outlier_detection.panic_threshold_percent);
 }
 
 AppStats& EndpointRegistry::stats_for(const model::AppId& id) {
@@ -226,8 +234,8 @@ RoutingUpdate EndpointRegistry::apply(const Config& config) {
   std::set<model::AppId> rebalanced;
   for (const auto& [id, app] : apps_) {
     auto before = old_apps.find(id);
-    Balance was = before == old_apps.end() ? AppConfig{}.balance : before->second.balance;
-    if (was != config_.app(id).balance) rebalanced.insert(id);
+    const AppConfig was = before == old_apps.end() ? AppConfig{} : before->second;
+    if (was != config_.app(id)) rebalanced.insert(id);
   }
   for (const model::AppId& id : rebalanced) mark(id);
   for (const model::AppId& id : dirty_) {

@@ -38,6 +38,19 @@ class EndpointRegistry {
     std::shared_ptr<EndpointRecord> record;
   };
   const Known* find(const EndpointRecord& record) const;
+
+  // For what the proxy itself finds out about endpoints (OutlierDetector).
+  const AppConfig& app_config(const model::AppId& id) const { return config_.app(id); }
+  AppStats& stats_for(const model::AppId& id);
+  void mark(const model::AppId& id);  // something about its endpoints has changed that its sets tell
+  RoutingUpdate take_marked();        // the sets of the marked apps
+  template <typename Visit>
+  void for_each_of(const model::AppId& id, Visit visit) const {
+    auto app = apps_.find(id);
+    if (app == apps_.end()) return;
+    for (const auto& [key, known] : app->second.endpoints) visit(known);
+  }
+
   const std::map<model::AppId, std::unique_ptr<AppStats>>& stats() const { return stats_; }
   std::size_t endpoint_count(model::EndpointState state) const { return counts_[static_cast<std::size_t>(state)]; }
   template <typename Visit>
@@ -66,7 +79,6 @@ class EndpointRegistry {
   };
 
   App& app_of(const model::AppId& id);
-  void mark(const model::AppId& id);
   void set(const model::Endpoint& endpoint, RoutingUpdate& update);
   void remove(App& app, std::map<std::string, Known>::iterator place, RoutingUpdate& update);
   void finish(RoutingUpdate& update);
@@ -77,7 +89,6 @@ class EndpointRegistry {
   void unexpose(const model::AppId& id, App& app, RoutingUpdate& update);
   void bound_empty_apps(RoutingUpdate& update);
   void free_slot(App& app, const std::string& port, RoutingUpdate& update);
-  AppStats& stats_for(const model::AppId& id);
 
   std::size_t workers_;
   std::map<model::AppId, App> apps_;

@@ -15,15 +15,26 @@ std::uint64_t scaled(std::uint64_t point, std::uint64_t bound) {
 
 }  // namespace
 
-EndpointSet::EndpointSet(model::AppTarget for_target, Balance by, AppStats& counted_in, std::vector<Member> members)
+EndpointSet::EndpointSet(model::AppTarget for_target, Balance by, AppStats& counted_in, std::vector<Member> members,
+                         int panic_threshold_percent)
     : target(std::move(for_target)), balance(by), stats(counted_in), members_(std::move(members)) {
-  auto rank = [](const Member& member) { return static_cast<int>(member.state); };
+  std::size_t all_up = 0;
+  for (const Member& member : members_) {
+    if (member.state != model::EndpointState::draining) ++usable_count_;
+    if (member.state != model::EndpointState::up) continue;
+    ++all_up;
+    if (!member.is_ejected) ++up_count_;
+  }
+  if (up_count_ < all_up && up_count_ * 100 < all_up * static_cast<std::size_t>(panic_threshold_percent)) {
+    is_panic_ = true;
+    up_count_ = all_up;
+    for (Member& member : members_) member.is_ejected = false;
+  }
+  auto rank = [](const Member& member) {
+    return static_cast<int>(member.state) * 2 + (member.state == model::EndpointState::up && member.is_ejected ? 1 : 0);
+  };
   std::stable_sort(members_.begin(), members_.end(),
                    [&](const Member& a, const Member& b) { return rank(a) < rank(b); });
-  for (const Member& member : members_) {
-    if (member.state == model::EndpointState::up) ++up_count_;
-    if (member.state != model::EndpointState::draining) ++usable_count_;
-  }
   bool is_even = true;
   std::uint64_t total = 0;
   for (std::size_t i = 0; i < up_count_; ++i) {

@@ -220,6 +220,7 @@ void Exchange::on_downstream_gone() {
 
 void Exchange::on_response_head(const http::ResponseHead& head) {
   if (head.status < 200) return relay_interim(head);
+  worker_.failures().on_answer(*endpoint_, head.status);
   if (retry_.takes(head.status) && retry_status(head.status)) return;
   append_response_fields(head, response_fields_);
   ResponseOut out{.status = head.status,
@@ -250,6 +251,7 @@ void Exchange::relay_interim(const http::ResponseHead& head) {
     out.upgrade = head.find("upgrade").value_or(head_->upgrade);
     deadline_.set(worker_.config().timeouts.tunnel_idle);
     worker_.counters().tunnels.add();
+    worker_.failures().on_answer(*endpoint_, head.status);
     downstream_->start_tunnel(out);
   } else {
     downstream_->send_informational(out);

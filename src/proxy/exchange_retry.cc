@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include "proxy/exchange.h"
@@ -15,6 +16,27 @@ namespace {
 constexpr Duration kSuspicion = std::chrono::seconds(1);  // how long an endpoint that refused us comes last
 
 bool is_lost_connection(Errc code) { return code == Errc::end_of_stream || code == Errc::connection_reset; }
+
+// What a failed try says of the endpoint's health, if anything. A pooled connection that turns out dead is the race
+// that keep-alive has by design; a status was counted when its head came; that we are out of descriptors, or that an
+// agent denies the task, is no failure of the endpoint.
+std::optional<FailureKind> kind_of(const UpstreamFailure& failure) {
+  switch (failure.code) {
+    case Errc::refused:
+    case Errc::unreachable:
+    case Errc::resolve_failed:
+    case Errc::timed_out:
+    case Errc::protocol:
+      break;
+    case Errc::end_of_stream:
+    case Errc::connection_reset:
+      if (failure.was_reused) return std::nullopt;
+      break;
+    default:
+      return std::nullopt;
+  }
+  return failure.stage == UpstreamFailure::Stage::connecting ? FailureKind::connect : FailureKind::gateway;
+}
 
 }  // namespace
 
@@ -48,6 +70,7 @@ void Exchange::note_failure(const UpstreamFailure& failure) {
   } else {
     worker_.counters().upstream_failures.add();
   }
+  if (auto kind = kind_of(failure)) worker_.failures().fail(*endpoint_, *kind);
   // One lost connection that had been idle says little; one that was made for this request says: not now.
   if (!failure.was_reused &&
       (failure.stage == UpstreamFailure::Stage::connecting || is_lost_connection(failure.code))) {

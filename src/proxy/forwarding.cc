@@ -77,14 +77,6 @@ class Nominations {
   std::uint64_t bits_ = 0;      // of all names: most of what is named is not there at all
 };
 
-std::string_view join(Arena& arena, std::string_view a, std::string_view b, std::string_view c = {}) {
-  char* place = arena.array<char>(a.size() + b.size() + c.size());
-  char* end = std::copy(a.begin(), a.end(), place);
-  end = std::copy(b.begin(), b.end(), end);
-  end = std::copy(c.begin(), c.end(), end);
-  return {place, static_cast<std::size_t>(end - place)};
-}
-
 // The lines of one list field, seen so far. They are joined once, when all are known: line by line would cost the
 // square of what a client behind a trusted proxy cares to send. Empty lines say nothing (RFC 9110 section 5.6.1).
 struct Repeated {

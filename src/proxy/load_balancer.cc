@@ -39,9 +39,9 @@ bool LoadBalancer::is_fit(const EndpointSet::Member& member, const PickOptions& 
 }
 
 // The drawn one will not do. From the cursor on, the first of the best kind there is: up; up but suspect (a connection
-// to it failed a moment ago); down; avoided.
+// to it failed a moment ago); ejected; down; avoided.
 Pick LoadBalancer::search(const EndpointSet& set, std::uint64_t cursor, const PickOptions& options) const {
-  enum Kind { up, suspect, down, avoided, kinds };
+  enum Kind { up, suspect, ejected, down, avoided, kinds };
   const EndpointSet::Member* best[kinds] = {};
   bool is_full = false;
   const std::size_t count = set.usable_count();
@@ -57,6 +57,7 @@ Pick LoadBalancer::search(const EndpointSet& set, std::uint64_t cursor, const Pi
     }
     Kind kind = is_avoided                                   ? avoided
                 : member.state == model::EndpointState::down ? down
+                : member.is_ejected                          ? ejected
                 : state.suspect_until > options.now          ? suspect
                                                              : up;
     if (best[kind] == nullptr) best[kind] = &member;

@@ -1,6 +1,6 @@
-// Picks an endpoint of a set: by turns, or the less busy of two drawn ones. Prefers up ones; a down one is better than
-// a 503 only when no up one is left (panic), and a draining one gets nothing at all. Knows nothing of connections. One
-// per worker; one loop thread.
+// Picks an endpoint of a set: by turns, or the less busy of two drawn ones. Prefers up ones; an ejected or down one is
+// better than a 503 only when no up one is left (panic), and a draining one gets nothing at all. Knows nothing of
+// connections. One per worker; one loop thread.
 #pragma once
 
 #include <cstddef>

@@ -56,6 +56,7 @@ Proxy::Impl::Impl(net::Loop& loop, TaskConfirmer& task_confirmer)
     : main_loop(loop),
       confirmer(task_confirmer),
       stall_watch(loop, workers),
+      return_timer(loop.timers(), [this] { let_ejected_back(); }),
       drain_timer(loop.timers(), [this] { end_drain(); }) {}
 
 Proxy::Impl::~Impl() {
@@ -89,6 +90,7 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
     if (is_first) {  // as if it had never been called
       stop_workers();
       workers.clear();
+      detector.reset();
       registry.reset();
       shared.reset();
     }
@@ -106,6 +108,7 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
     registry->forget_old_table();
     if (generation == config_generation) is_config_applied = true;
   });
+  apply_verdicts(detector->on_config(main_loop.clock().now()));
 
   std::vector<ListenerInfo> old = std::exchange(listeners, {});
   for (const ListenerConfig& wanted : new_config->listeners) {
@@ -173,7 +176,11 @@ void Proxy::Impl::start_workers(const Config& first_config) {
       if (++workers_empty == workers.size()) end_drain();
     });
   };
+  shared->on_failures = [this](std::vector<FailureReport> reports) {
+    post_to_main([this, reports = std::move(reports)] { on_failures(reports); });
+  };
   registry = std::make_unique<EndpointRegistry>(count);
+  make_detector();
   Random random = Random::from_system();
   for (std::size_t i = 0; i < count; ++i) workers.push_back(std::make_unique<Worker>(i, *shared, random.next()));
   for (const auto& worker : workers) worker->start();

@@ -12,6 +12,7 @@
 
 #include "net/timers.h"
 #include "proxy/endpoint_registry.h"
+#include "proxy/outlier_detector.h"
 #include "proxy/proxy.h"
 #include "proxy/stall_watch.h"
 #include "proxy/worker.h"
@@ -38,6 +39,11 @@ struct Proxy::Impl {
   void post_to_all(const std::function<void(Worker&)>& work, std::function<void()> on_done);
   void on_worker_drained(const EndpointRecord& record);
   void ask(std::size_t worker, const std::shared_ptr<EndpointRecord>& record);
+  // Passive health (proxy_ejections.cc).
+  void make_detector();
+  void on_failures(const std::vector<FailureReport>& reports);
+  void let_ejected_back();
+  void apply_verdicts(RoutingUpdate update);
   void drain(Duration deadline, std::function<void()> on_done);
   void end_drain();
   void stop_workers();
@@ -65,6 +71,8 @@ struct Proxy::Impl {
   std::vector<ListenerInfo> listeners;  // in config order
   std::unique_ptr<WorkerShared> shared;
   std::unique_ptr<EndpointRegistry> registry;
+  std::unique_ptr<OutlierDetector> detector;
+  net::Timer return_timer;  // when the next ejected endpoint may come back
   RoutingState replica;
   std::vector<std::unique_ptr<Worker>> workers;
   StallWatch stall_watch;

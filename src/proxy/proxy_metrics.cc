@@ -256,6 +256,45 @@ void write_workers(Text& text, const Workers& workers, const StallWatch& watch) 
                    [&](Worker& worker) { return watch.sight(worker.index()).stalls; });
 }
 
+void write_ejections(Text& text, const EndpointRegistry& registry, const OutlierDetector& detector,
+                     const RoutingState& replica) {
+  text.head("lotse_ejections_total", "counter", "Endpoints ejected by passive health, by app and reason.");
+  constexpr const char* kWhy[] = {"5xx", "gateway", "connect"};
+  for (const auto& [id, stats] : registry.stats()) {
+    for (std::size_t i = 0; i < std::size(kWhy); ++i) {
+      if (stats->ejections[i] == 0) continue;
+      text.line("lotse_ejections_total", "app=\"" + escaped(stats->app) + "\",why=\"" + kWhy[i] + "\"",
+                stats->ejections[i]);
+    }
+  }
+  text.head("lotse_ejections_refused_total", "counter",
+            "Reports of failing endpoints that stayed in: too many of the app are out, or it is the last.");
+  for (const auto& [id, stats] : registry.stats()) {
+    if (stats->ejections_refused == 0) continue;
+    text.line("lotse_ejections_refused_total", "app=\"" + escaped(stats->app) + "\"", stats->ejections_refused);
+  }
+  text.head("lotse_endpoints_ejected", "gauge", "Endpoints that are ejected now, by app.");
+  std::map<std::string_view, std::size_t> ejected;
+  for (const auto& [id, stats] : registry.stats()) {
+    const bool was_any = stats->ejections != std::array<std::uint64_t, kFailureKinds>{};
+    if (was_any) ejected[stats->app] = 0;
+  }
+  for (const auto& record : detector.ejected()) {
+    auto place = ejected.find(record->endpoint.app);
+    ++(place != ejected.end() ? place->second : ejected["other"]);  // beyond the bound on apps with counts of their own
+  }
+  for (const auto& [app, count] : ejected) {
+    text.line("lotse_endpoints_ejected", "app=\"" + escaped(app) + "\"", count);
+  }
+  std::size_t panics = 0;
+  for (std::size_t i = 0; i < replica.slot_count(); ++i) {
+    const auto& set = replica.slot_at(static_cast<SlotIndex>(i)).set;
+    if (set && set->ignores_ejections()) ++panics;
+  }
+  text.head("lotse_ejections_ignored", "gauge", "App ports whose ejections are ignored: too few are left in.");
+  text.line("lotse_ejections_ignored", "", panics);
+}
+
 }  // namespace
 
 void Proxy::Impl::write_metrics(std::string& out) const {
@@ -289,6 +328,7 @@ void Proxy::Impl::write_metrics(std::string& out) const {
   write_apps(text, registry->stats());
   write_endpoints(text, *registry);
 
+  write_ejections(text, *registry, *detector, replica);
   text.head("lotse_endpoints", "gauge", "Endpoints in the table, by state.");
   for (auto state : kStates) {
     text.line("lotse_endpoints", fmt::format("state=\"{}\"", model::to_string(state)), registry->endpoint_count(state));

@@ -14,33 +14,41 @@ namespace {
 
 using nlohmann::json;
 
-json endpoint_json(const EndpointSet::Member& member) {
+json endpoint_json(const EndpointSet::Member& member, Instant now) {
   const EndpointRecord& record = *member.record;
   std::uint64_t requests = 0, failures = 0;
   for (const EndpointState& state : record.states) {
     requests += state.requests.get();
     failures += state.connect_failures.get();
   }
-  return {{"address", record.address_text},
-          {"task", record.endpoint.task},
-          {"version", record.endpoint.version},
-          {"state", model::to_string(member.state)},
-          {"weight", member.weight},
-          {"inFlight", record.in_flight()},
-          {"requests", requests},
-          {"connectFailures", failures}};
+  json out{{"address", record.address_text},
+           {"task", record.endpoint.task},
+           {"version", record.endpoint.version},
+           {"state", model::to_string(member.state)},
+           {"weight", member.weight},
+           {"inFlight", record.in_flight()},
+           {"requests", requests},
+           {"connectFailures", failures}};
+  const PassiveHealth& health = record.passive;
+  if (health.ejections > 0) out["ejections"] = health.ejections;
+  if (health.is_ejected) {
+    out["ejected"] = true;
+    auto left = std::chrono::ceil<std::chrono::seconds>(health.ejected_until - now);
+    out["ejectedForSeconds"] = std::max<std::int64_t>(left.count(), 0);
+  }
+  return out;
 }
 
-json set_json(const EndpointSet* set) {
+json set_json(const EndpointSet* set, Instant now) {
   json endpoints = json::array();
   if (set == nullptr) return endpoints;
-  for (const EndpointSet::Member& member : set->members()) endpoints.push_back(endpoint_json(member));
+  for (const EndpointSet::Member& member : set->members()) endpoints.push_back(endpoint_json(member, now));
   return endpoints;
 }
 
-json target_json(const Route::Target& target, const RoutingState& replica) {
+json target_json(const Route::Target& target, const RoutingState& replica, Instant now) {
   const auto& set = replica.slot_at(target.slot).set;
-  json out{{"app", target.app.app}, {"weight", target.weight}, {"endpoints", set_json(set.get())}};
+  json out{{"app", target.app.app}, {"weight", target.weight}, {"endpoints", set_json(set.get(), now)}};
   if (!target.app.port.empty()) out["port"] = target.app.port;
   return out;
 }
@@ -81,6 +89,7 @@ Result<AskedUrl, Problem> parse(std::string_view url) {
 }  // namespace
 
 std::string Proxy::Impl::explain(std::string_view url) const {
+  const Instant now = main_loop.clock().now();
   auto asked = parse(url);
   if (!asked) return dump({{"url", url}, {"decision", "refused"}, {"why", asked.error().text()}});
   json out{{"url", url}, {"host", asked->host}, {"path", asked->path}};
@@ -103,7 +112,7 @@ std::string Proxy::Impl::explain(std::string_view url) const {
     out["why"] = fmt::format("{} is the most specific that matches",
                              found.route->where.empty() ? "the route" : found.route->where);
     for (const Route::Target& target : found.route->targets) {
-      out["apps"].push_back(target_json(target, replica));
+      out["apps"].push_back(target_json(target, replica, now));
       const auto& set = replica.slot_at(target.slot).set;
       if (set && set->has_usable()) ++usable;
     }
@@ -113,7 +122,7 @@ std::string Proxy::Impl::explain(std::string_view url) const {
     out["why"] =
         by_host ? "the host is the app's under expose.host" : "the path begins with the app's id; it is stripped";
     const auto& set = replica.slot_at(found.slot).set;
-    out["apps"].push_back({{"app", found.app}, {"weight", 1}, {"endpoints", set_json(set.get())}});
+    out["apps"].push_back({{"app", found.app}, {"weight", 1}, {"endpoints", set_json(set.get(), now)}});
     if (set && set->has_usable()) ++usable;
   }
   if (usable == 0) out["status"] = 503;
@@ -121,11 +130,12 @@ std::string Proxy::Impl::explain(std::string_view url) const {
 }
 
 std::string Proxy::Impl::routes_json() const {
+  const Instant now = main_loop.clock().now();
   json routes = json::array();
   if (const RouteTable* table = replica.table()) {
     for (const Route& route : table->routes()) {
       json targets = json::array();
-      for (const Route::Target& target : route.targets) targets.push_back(target_json(target, replica));
+      for (const Route::Target& target : route.targets) targets.push_back(target_json(target, replica, now));
       routes.push_back(
           {{"host", host_text(route.host)}, {"path", route.path}, {"where", route.where}, {"to", targets}});
     }
@@ -136,7 +146,7 @@ std::string Proxy::Impl::routes_json() const {
       EndpointSet::Member member{.record = known.record,
                                  .state = known.endpoint.state,
                                  .weight = static_cast<std::uint32_t>(std::max(known.endpoint.weight, 0))};
-      json endpoint = endpoint_json(member);
+      json endpoint = endpoint_json(member, now);
       endpoint["port"] = known.endpoint.port;
       if (!known.endpoint.port_name.empty()) endpoint["portName"] = known.endpoint.port_name;
       apps[known.endpoint.app].push_back(std::move(endpoint));

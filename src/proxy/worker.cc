@@ -27,6 +27,7 @@ Worker::Worker(std::size_t index, WorkerShared& shared, std::uint64_t seed)
       balancer_(index, Random(seed)),
       freshness_(loop_.clock(), shared.fresh_until, index,
                  [this](EndpointRecord& record) { shared_.ask(index_, record.shared_from_this()); }),
+      failures_(loop_, index, [this](std::vector<FailureReport> reports) { shared_.on_failures(std::move(reports)); }),
       retry_budget_(kRetriesPerSecondMin / std::max<std::size_t>(shared.worker_count, 1)),
       pools_(*this),
       accept_again_(loop_,
@@ -78,6 +79,7 @@ void Worker::shut_down() {
   access_log_.reset();
   accept_again_.stop();
   close_retired_.stop();
+  failures_.stop();
   pools_.stop();
   free_exchanges_.clear();
   loop_.stop();

@@ -17,6 +17,7 @@
 #include "proxy/config.h"
 #include "proxy/downstream_connection.h"
 #include "proxy/exchange.h"
+#include "proxy/failure_reporter.h"
 #include "proxy/freshness.h"
 #include "proxy/load_balancer.h"
 #include "proxy/outbox.h"
@@ -40,6 +41,7 @@ struct WorkerShared {
   AccessLog access_log;
   std::function<void(std::shared_ptr<EndpointRecord>)> on_drained;  // a draining or removed one has nothing in flight
   std::function<void(std::size_t worker, std::shared_ptr<EndpointRecord>)> ask;  // confirm the task
+  std::function<void(std::vector<FailureReport>)> on_failures;
   std::function<void()> on_worker_empty;  // draining, and its last connection has closed
 
   explicit WorkerShared(std::size_t workers) : worker_count(workers), unrouted("", workers) {}
@@ -93,6 +95,7 @@ class Worker {
   RoutingState& routing() { return routing_; }
   LoadBalancer& balancer() { return balancer_; }
   Freshness& freshness() { return freshness_; }
+  FailureReporter& failures() { return failures_; }
   bool take_retry_budget(int percent) { return retry_budget_.take(percent, counters_.requests.get(), loop_.now()); }
   AppStats& unrouted_stats() { return shared_.unrouted; }
   void count_unrouted(int status) {
@@ -138,6 +141,7 @@ class Worker {
   std::vector<std::shared_ptr<EndpointRecord>> removed_records_;                  // with connections left
   LoadBalancer balancer_;
   Freshness freshness_;
+  FailureReporter failures_;
   RetryBudget retry_budget_;
   Outbox outbox_;
   UpstreamPools pools_;

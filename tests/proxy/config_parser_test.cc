@@ -47,7 +47,8 @@ routes:
     to: /other
 expose: {host: "{app}.apps.example.com", path: true}
 apps:
-  /shop/api: {balance: round_robin}
+  /shop/api: {balance: round_robin, outlier_detection: {consecutive_5xx: 7, ejection_time_base: 5s, panic_threshold: 30%}}
+  /shop/off: {outlier_detection: off}
 discovery:
   sources:
     - scheduler: "http://127.0.0.1:8080"
@@ -97,6 +98,10 @@ TEST(ConfigParser, ReadsEveryKey) {
   EXPECT_TRUE(config->expose.path);
   EXPECT_EQ(config->app("/shop/api").balance, Balance::round_robin);
   EXPECT_EQ(config->app("/else").balance, Balance::p2c);
+  EXPECT_EQ(config->app("/shop/api").outlier_detection,
+            (OutlierDetection{.consecutive_5xx = 7, .ejection_time_base = 5s, .panic_threshold_percent = 30}));
+  EXPECT_FALSE(config->app("/shop/off").outlier_detection.is_on());
+  EXPECT_TRUE(config->app("/else").outlier_detection.is_on());
   ASSERT_EQ(config->discovery.sources.size(), 2u);
   EXPECT_EQ(config->discovery.sources[0].scheduler, "http://127.0.0.1:8080");
   EXPECT_EQ(config->discovery.sources[1].fixed.at("/legacy/billing").size(), 2u);

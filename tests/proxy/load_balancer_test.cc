@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "proxy/latency_histogram.h"
 #include "proxy/retry_budget.h"
@@ -15,13 +16,17 @@ using namespace std::chrono_literals;
 
 class LoadBalancerTest : public ::testing::Test {
  protected:
-  EndpointSet make(Balance balance, std::vector<std::pair<model::EndpointState, std::uint32_t>> members) {
+  EndpointSet make(Balance balance, std::vector<std::pair<model::EndpointState, std::uint32_t>> members,
+                   const std::set<std::size_t>& ejected = {}) {
     std::vector<EndpointSet::Member> all;
     for (const auto& [state, weight] : members) {
       model::Endpoint endpoint;
       endpoint.task = "t" + std::to_string(all.size());
       endpoint.host = "127.0.0.1";
-      all.push_back({.record = std::make_shared<EndpointRecord>(endpoint, 1), .state = state, .weight = weight});
+      all.push_back({.record = std::make_shared<EndpointRecord>(endpoint, 1),
+                     .state = state,
+                     .weight = weight,
+                     .is_ejected = ejected.contains(all.size())});
     }
     return EndpointSet({"/app", ""}, balance, stats, std::move(all));
   }
@@ -44,6 +49,16 @@ class LoadBalancerTest : public ::testing::Test {
 TEST_F(LoadBalancerTest, RoundRobinTakesTurns) {
   EndpointSet set = make(Balance::round_robin, {{kUp, 100}, {kUp, 100}, {kUp, 100}});
   EXPECT_EQ(spread(set, 300), (std::map<std::string, int>{{"t0", 100}, {"t1", 100}, {"t2", 100}}));
+}
+
+TEST_F(LoadBalancerTest, AnEjectedOneIsTakenOnlyWhenNoOtherUpOneIsLeft) {
+  EndpointSet set = make(Balance::round_robin, {{kUp, 100}, {kUp, 100}, {kDown, 100}}, {0});
+  EXPECT_EQ(spread(set, 100), (std::map<std::string, int>{{"t1", 100}}));
+  const EndpointRecord* failed[] = {set.members()[0].record.get()};
+  ASSERT_EQ(failed[0]->endpoint.task, "t1");
+  Pick pick = balancer.pick(set, cursor, {.avoid = failed});
+  ASSERT_NE(pick.member, nullptr);
+  EXPECT_EQ(pick.member->record->endpoint.task, "t0");  // rather than a down one
 }
 
 TEST_F(LoadBalancerTest, RoundRobinFollowsWeights) {
