@@ -5,6 +5,7 @@
 #include "http/server_connection.h"
 #include "net/listen.h"
 #include "net/loop.h"
+#include "net/socket_file.h"
 
 namespace lotse::http {
 
@@ -45,6 +46,7 @@ struct Server::Impl final : ServerConnectionOwner {
   const Router& router_;
   const Options options_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
+  std::vector<net::SocketFile> files_;  // of unix sockets that we bound
   std::unordered_map<ServerConnection*, std::shared_ptr<ServerConnection>> connections_;
   bool is_full_ = false, is_draining_ = false;
 };
@@ -60,7 +62,10 @@ Server::~Server() {
 Result<net::Address> Server::listen(const net::Address& address) {
   auto fd = net::make_listening_socket(address);
   if (!fd) return fail(fd.error());
-  return adopt(std::move(*fd));
+  net::SocketFile file(net::local_address(fd->get()));
+  auto bound = adopt(std::move(*fd));
+  if (bound) impl_->files_.push_back(std::move(file));
+  return bound;
 }
 
 Result<net::Address> Server::adopt(net::UniqueFd listening_socket) {
@@ -76,6 +81,7 @@ Result<net::Address> Server::adopt(net::UniqueFd listening_socket) {
 
 void Server::stop_accepting() {
   if (std::exchange(impl_->is_draining_, true)) return;
+  impl_->files_.clear();
   // Closing the socket would reset what waits in its queue.
   for (const auto& listener : impl_->listeners_) listener->accept_all_queued();
   impl_->listeners_.clear();

@@ -117,11 +117,12 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
         std::find_if(bound.begin(), bound.end(), [&](const auto& one) { return one.first.address == wanted.address; });
     if (fresh == bound.end()) {
       auto kept = std::find_if(old.begin(), old.end(), [&](const auto& one) { return one.address == wanted.address; });
-      listeners.push_back(*kept);
+      listeners.push_back(std::move(*kept));
+      old.erase(kept);
       post_to_all([address = wanted.address, role](Worker& worker) { worker.change_listener(address, role); }, nullptr);
       continue;
     }
-    listeners.push_back(fresh->first);
+    listeners.push_back(std::move(fresh->first));
     for (std::size_t i = 0; i < workers.size(); ++i) {
       auto socket = std::make_shared<net::UniqueFd>(std::move(fresh->second[i]));
       workers[i]->post([socket, role, address = wanted.address](Worker& worker) {
@@ -129,10 +130,8 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
       });
     }
   }
-  for (const ListenerInfo& one : old) {
-    bool stays =
-        std::any_of(listeners.begin(), listeners.end(), [&](const auto& now) { return now.address == one.address; });
-    if (!stays) post_to_all([address = one.address](Worker& worker) { worker.remove_listener(address); }, nullptr);
+  for (const ListenerInfo& one : old) {  // the file of a unix socket goes before the socket does
+    post_to_all([address = one.address](Worker& worker) { worker.remove_listener(address); }, nullptr);
   }
   for (auto& [change, on_applied] : std::exchange(early_changes, {}))
     apply_endpoints(std::move(change), std::move(on_applied));
@@ -156,7 +155,7 @@ Result<Unit, Problem> Proxy::Impl::bind_new(
       return fail(
           Problem{"listener " + wanted.name, "cannot listen on " + wanted.address + ": " + describe(sockets.error())});
     net::Address local = net::local_address(sockets->front().get());
-    bound.emplace_back(ListenerInfo{wanted.address, local}, std::move(*sockets));
+    bound.emplace_back(ListenerInfo{wanted.address, local, net::SocketFile(local)}, std::move(*sockets));
   }
   return Unit{};
 }
@@ -286,6 +285,7 @@ void Proxy::Impl::drain(Duration deadline, std::function<void()> on_done) {
   }
   drain_timer.start(deadline);
   post_to_all([](Worker& worker) { worker.begin_drain(); }, nullptr);
+  for (ListenerInfo& one : listeners) one.file.remove();
 }
 
 void Proxy::Impl::end_drain() {

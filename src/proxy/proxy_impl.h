@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/socket_file.h"
 #include "net/timers.h"
 #include "proxy/endpoint_registry.h"
 #include "proxy/outlier_detector.h"
@@ -26,6 +27,7 @@ struct Proxy::Impl {
   struct ListenerInfo {
     std::string address;  // as configured
     net::Address bound;
+    net::SocketFile file;  // of a unix socket
   };
 
   Result<Unit, Problem> apply_config(std::shared_ptr<const Config> new_config);

@@ -1,5 +1,8 @@
 // Changes under load: configurations and endpoints come and go, and no request fails.
+#include <filesystem>
+
 #include "tests/proxy/load.h"
+#include "tests/temporary_folder.h"
 
 namespace lotse::proxy::test {
 namespace {
@@ -151,6 +154,25 @@ TEST_F(ReloadTest, ChangesThatComeBeforeTheFirstConfigurationAreApplied) {
   ASSERT_TRUE(harness.reload());
   ASSERT_TRUE(harness.run_until([&] { return is_applied && harness.proxy->is_ready(); }));
   EXPECT_TRUE(harness.get("/app").ends_with("\r\n\r\na"));
+}
+
+TEST_F(ReloadTest, TheFileOfARemovedUnixListenerGoesAndThatOfAKeptOneStays) {
+  TemporaryFolder folder;
+  const std::string first = folder.path() + "/first", second = folder.path() + "/second";
+  for (const std::string& path : {first, second}) {
+    harness.config.listeners.push_back(Harness::listener(path, "unix:" + path));
+  }
+  ASSERT_TRUE(harness.reload());
+  ASSERT_TRUE(harness.run_until([&] { return harness.proxy->is_ready(); }));
+  EXPECT_TRUE(std::filesystem::exists(first) && std::filesystem::exists(second));
+  harness.config.listeners.erase(harness.config.listeners.begin() + 1);
+  ASSERT_TRUE(harness.reload());
+  EXPECT_FALSE(std::filesystem::exists(first));
+  EXPECT_TRUE(std::filesystem::exists(second));
+  bool is_over = false;
+  harness.proxy->drain(1s, [&] { is_over = true; });
+  EXPECT_FALSE(std::filesystem::exists(second));
+  EXPECT_TRUE(harness.run_until([&] { return is_over; }));
 }
 
 }  // namespace
