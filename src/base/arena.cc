@@ -9,6 +9,7 @@ void* Arena::allocate_in_new_block(std::size_t bytes, std::size_t alignment) {
   blocks_.push_back(std::make_unique_for_overwrite<char[]>(wanted));
   current_ = blocks_.back().get();
   capacity_ = wanted;
+  bytes_ += wanted;
   used_ = 0;
   if (blocks_.size() == 1) first_capacity_ = wanted;
   return allocate(bytes, alignment);
@@ -18,14 +19,14 @@ void Arena::reset() {
   if (blocks_.empty()) return;
   blocks_.resize(1);
   current_ = blocks_.front().get();
-  capacity_ = first_capacity_;
+  capacity_ = bytes_ = first_capacity_;
   used_ = 0;
 }
 
 void Arena::release() {
   blocks_.clear();
   current_ = nullptr;
-  capacity_ = used_ = 0;
+  capacity_ = used_ = bytes_ = 0;
 }
 
 }  // namespace lotse

@@ -41,6 +41,7 @@ class Arena {
   void reset();    // invalidates every view; keeps the first block
   void release();  // gives the first block back too (an idle connection owns none)
   std::size_t blocks() const { return blocks_.size(); }  // for tests and metrics
+  std::size_t bytes() const { return bytes_; }           // of all blocks
 
  private:
   void* allocate_in_new_block(std::size_t bytes, std::size_t alignment);
@@ -50,6 +51,7 @@ class Arena {
   char* current_ = nullptr;
   std::size_t capacity_ = 0, used_ = 0;
   std::size_t first_capacity_ = 0;
+  std::size_t bytes_ = 0;
 };
 
 }  // namespace lotse

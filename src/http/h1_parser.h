@@ -75,7 +75,9 @@ class RequestParser {
   void pause();
   bool is_between_messages() const;  // nothing of the next message has come: an idle connection
   bool has_partial_head() const;
-  void release();  // between messages: give the head buffer back (idle connections own nothing)
+  void release();                      // between messages: give the head buffer back (idle connections own nothing)
+  void discard();                      // nothing more will be fed, whatever the state: gives everything back
+  std::size_t buffered_bytes() const;  // what it holds now, for bounds on memory
 
  private:
   struct Impl;
@@ -96,6 +98,7 @@ class ResponseParser {
   bool finish();
   bool is_between_messages() const;
   void release();
+  std::size_t buffered_bytes() const;
 
  private:
   struct Impl;

@@ -132,5 +132,7 @@ void RequestParser::pause() { impl_->pause(); }
 bool RequestParser::is_between_messages() const { return impl_->is_between_messages(); }
 bool RequestParser::has_partial_head() const { return impl_->has_partial_head(); }
 void RequestParser::release() { impl_->release(); }
+void RequestParser::discard() { impl_->discard(); }
+std::size_t RequestParser::buffered_bytes() const { return impl_->buffered_bytes(); }
 
 }  // namespace lotse::http

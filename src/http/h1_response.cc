@@ -109,5 +109,6 @@ void ResponseParser::pause() { impl_->pause(); }
 bool ResponseParser::finish() { return impl_->finish(); }
 bool ResponseParser::is_between_messages() const { return impl_->is_between_messages() && impl_->interims == 0; }
 void ResponseParser::release() { impl_->release(); }
+std::size_t ResponseParser::buffered_bytes() const { return impl_->buffered_bytes(); }
 
 }  // namespace lotse::http

@@ -384,8 +384,17 @@ bool MessageReader::finish() {
   return true;
 }
 
+void MessageReader::discard() {
+  error_ = {400, "the connection is over"};
+  phase_ = Phase::failed;
+  give_back();
+}
+
 void MessageReader::release() {
-  if (!is_between_messages()) return;
+  if (is_between_messages()) give_back();
+}
+
+void MessageReader::give_back() {
   head_.release();
   trailer_bytes_.release();
   line_ends_ = std::vector<std::uint32_t>();

@@ -42,6 +42,11 @@ class MessageReader {
   bool has_partial_head() const { return phase_ == Phase::head || (phase_ == Phase::start && seen_cr_); }
   bool finish();
   void release();
+  void discard();
+  std::size_t buffered_bytes() const {
+    return head_.capacity() + trailer_bytes_.capacity() + line_ends_.capacity() * sizeof(std::uint32_t) +
+           (fields_.capacity() + trailers_.capacity()) * sizeof(Field);
+  }
 
  protected:
   enum class Body : std::uint8_t { none, fixed, chunked, until_close, interim };  // interim: another head follows (1xx)
@@ -88,6 +93,7 @@ class MessageReader {
     void clear() { size_ = 0; }
     bool is_empty() const { return size_ == 0; }
     void release();
+    std::size_t capacity() const { return capacity_; }
     std::string_view text() const { return {bytes_.get(), size_}; }
 
    private:
@@ -111,6 +117,7 @@ class MessageReader {
   ParseError confirm(std::string_view bytes, llhttp_errno_t expected);
   void begin_body(const CheckedHead& checked, FeedResult& result);
   void complete(FeedResult& result);
+  void give_back();
   void fail(FeedResult& result, ParseError error);
 
   static const llhttp_settings_t& settings();

@@ -2,6 +2,7 @@
 // net room sees. Everything is used from the loop's thread, except post() and stop().
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -49,6 +50,11 @@ class Loop {
   std::span<char> read_buffer();  // 64 KiB shared by every stream of the loop: an idle connection owns none
   TlsBench& tls_bench();          // what TLS streams share in the same way; made when the first one asks
   std::uint64_t turns() const;    // loop iterations so far
+  // Any thread: bytes that streams of this loop hold because their sockets did not take them. They report each change.
+  std::size_t queued_bytes() const { return queued_bytes_.load(std::memory_order_relaxed); }
+  void count_queued(std::size_t more, std::size_t less) {
+    queued_bytes_.store(queued_bytes_.load(std::memory_order_relaxed) + more - less, std::memory_order_relaxed);
+  }
   LoopLoad& load();               // any thread
 
   uv_loop_s* raw();
@@ -56,6 +62,7 @@ class Loop {
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
+  std::atomic<std::size_t> queued_bytes_{0};  // written by the loop's thread only
 };
 
 }  // namespace lotse::net

@@ -194,9 +194,11 @@ void UvStream::write(std::span<const std::string_view> pieces) {
   if (!can_write()) return;
   std::size_t skip = 0;  // of the first piece
   if (!is_connecting_ && !is_sending_ && waiting_.empty() && !try_to_write(pieces, skip)) return;
+  const std::size_t before = waiting_.size();
   for (std::string_view piece : pieces) {
     waiting_.insert(waiting_.end(), piece.begin() + static_cast<std::ptrdiff_t>(std::exchange(skip, 0)), piece.end());
   }
+  loop_.count_queued(waiting_.size(), before);
   if (!is_connecting_ && !is_sending_ && !waiting_.empty()) send_waiting();
 }
 
@@ -224,12 +226,17 @@ bool UvStream::try_to_write(std::span<const std::string_view>& pieces, std::size
 }
 
 void UvStream::send_waiting() {
-  auto request = spare_ ? std::move(spare_) : std::make_unique<WriteRequest>();
+  auto request = spare_ ? std::move(spare_) : std::make_unique<WriteRequest>(loop_);
   request->bytes.swap(waiting_);
   uv_buf_t buffer = uv_buf_init(request->bytes.data(), static_cast<unsigned>(request->bytes.size()));
   if (int code = uv_write(request.get(), stream(), &buffer, 1, on_uv_written); code != 0) return fail_write(code);
   request.release();
   is_sending_ = true;
+}
+
+void UvStream::drop_waiting() {
+  loop_.count_queued(0, waiting_.size());
+  std::vector<char>().swap(waiting_);
 }
 
 void UvStream::on_uv_written(uv_write_t* raw, int status) noexcept {
@@ -241,8 +248,9 @@ void UvStream::on_written(std::unique_ptr<WriteRequest> request, int status) {
   is_sending_ = false;
   if (has_failed_ || write_error_) return;
   if (status != 0) return fail_write(status);
+  loop_.count_queued(0, request->bytes.size());
   request->bytes.clear();
-  if (request->bytes.capacity() > kKeptBufferBytes) request->bytes = {};
+  if (request->bytes.capacity() > kKeptBufferBytes) std::vector<char>().swap(request->bytes);  // `= {}` would keep it
   spare_ = std::move(request);
   if (!waiting_.empty()) {
     send_waiting();
@@ -317,7 +325,7 @@ Address UvStream::local() const {
 void UvStream::fail_write(int code) {
   if (has_failed_ || write_error_) return;
   write_error_ = error_from_uv(code);
-  waiting_ = {};
+  drop_waiting();
   if (!wants_reading_ || is_connecting_) report_later();
 }
 
@@ -334,7 +342,7 @@ void UvStream::report_later() {
 void UvStream::report(Error error) {
   if (std::exchange(has_failed_, true)) return;
   write_error_.reset();
-  waiting_ = {};
+  drop_waiting();
   wants_reading_ = false;
   if (handle_.is_open() && !is_connecting_) uv_read_stop(stream());
   if (listener_ != nullptr) listener_->on_error(error);

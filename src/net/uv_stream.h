@@ -23,7 +23,7 @@ class UvStream final : public Stream {
   static Result<std::unique_ptr<UvStream>> adopt(Loop& loop, UniqueFd fd, int family, const Address& peer);
   static std::unique_ptr<UvStream> connect(Loop& loop, const Address& address, StreamListener& listener);
   explicit UvStream(Loop& loop) : loop_(loop) {}
-  ~UvStream() override = default;
+  ~UvStream() override { drop_waiting(); }
 
   void set_listener(StreamListener* listener) override { listener_ = listener; }
   void start_reading() override;
@@ -46,6 +46,9 @@ class UvStream final : public Stream {
   };
   using Handle = UvHandle<Raw, UvStream>;
   struct WriteRequest : uv_write_t {
+    explicit WriteRequest(Loop& of) : loop(of) {}
+    ~WriteRequest() { loop.count_queued(0, bytes.size()); }
+    Loop& loop;  // counts the bytes until they are sent or given up
     std::vector<char> bytes;
   };
   static constexpr std::size_t kKeptBufferBytes = 64 * 1024;
@@ -64,6 +67,7 @@ class UvStream final : public Stream {
 
   bool try_to_write(std::span<const std::string_view>& pieces, std::size_t& skip);
   void send_waiting();
+  void drop_waiting();
   void on_written(std::unique_ptr<WriteRequest> request, int status);
   void send_shutdown();
 

@@ -127,8 +127,9 @@ struct DiscoveryConfig {  // discovery
   bool operator==(const DiscoveryConfig&) const = default;
 };
 
-struct TimeoutsConfig {                                 // timeouts; what happens when it is over
-  Duration header = std::chrono::seconds(10);           // first byte to end of head: 408, close
+struct TimeoutsConfig {                        // timeouts; what happens when it is over
+  Duration header = std::chrono::seconds(10);  // first byte to end of head: 408, close
+  Duration request = Duration::zero();         // end of head to end of body; zero (`off`): no bound. 408, close
   Duration downstream_idle = std::chrono::seconds(60);  // between requests: close
   Duration stream_idle = std::chrono::seconds(60);      // either side silent in mid-body: 408 or 504, reset
   Duration tunnel_idle = std::chrono::hours(1);         // after 101: close both sides
@@ -149,6 +150,9 @@ struct LimitsConfig {                               // limits; what happens when
   int downstream_connections_max = 50'000;  // and never more than the fd limit leaves (at most 80 %): stop accepting
   int requests_waiting_per_app_max = 1024;  // 503 with Retry-After
 };
+  // Heads, bodies and answers that wait to be taken, in the whole process; 0 (`auto`): a quarter of the memory there
+  // is. When full, the connections that hold the most go: 503 before the answer, else reset.
+  std::size_t memory_bytes_max = 0;
 
 struct Cidr {
   net::Address network;  // port 0

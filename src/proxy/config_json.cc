@@ -78,6 +78,7 @@ Json to_json(const DiscoveryConfig& discovery) {
 
 Json to_json(const TimeoutsConfig& timeouts) {
   return {{"header", format_duration(timeouts.header)},
+          {"request", timeouts.request == Duration::zero() ? "off" : format_duration(timeouts.request)},
           {"downstream_idle", format_duration(timeouts.downstream_idle)},
           {"stream_idle", format_duration(timeouts.stream_idle)},
           {"tunnel_idle", format_duration(timeouts.tunnel_idle)},
@@ -101,7 +102,8 @@ Json to_json(const LimitsConfig& limits) {
           {"upstream_connections_per_endpoint_max", limits.upstream_connections_per_endpoint_max},
           {"upstream_connections_max", limits.upstream_connections_max},
           {"downstream_connections_max", limits.downstream_connections_max},
-          {"requests_waiting_per_app_max", limits.requests_waiting_per_app_max}};
+          {"requests_waiting_per_app_max", limits.requests_waiting_per_app_max},
+          {"memory_bytes_max", limits.memory_bytes_max == 0 ? Json("auto") : Json(limits.memory_bytes_max)}};
 }
 
 Json to_json(const ConfigTest& test) {

@@ -348,8 +348,17 @@ constexpr Key<HttpConfig> kHttpKeys[] = {
 };
 
 constexpr Key<TimeoutsConfig> kTimeoutKeys[] = {
+void read_request_timeout(R& reader, const Located& at, TimeoutsConfig& into) {
+  if (at.node.kind == YamlNode::Kind::scalar && at.node.text == "off") {
+    into.request = Duration::zero();
+  } else {
+    duration_field<&TimeoutsConfig::request>(reader, at, into);
+  }
+}
+
     {"header", duration_field<&TimeoutsConfig::header>},
     {"downstream_idle", duration_field<&TimeoutsConfig::downstream_idle>},
+    {"request", read_request_timeout},
     {"stream_idle", duration_field<&TimeoutsConfig::stream_idle>},
     {"tunnel_idle", duration_field<&TimeoutsConfig::tunnel_idle>},
     {"connect", duration_field<&TimeoutsConfig::connect>},
@@ -370,6 +379,14 @@ void read_fields_max(R& reader, const Located& at, LimitsConfig& into) {
 }
 
 constexpr int kMany = 10'000'000;  // above any fd limit we will meet
+void read_memory_max(R& reader, const Located& at, LimitsConfig& into) {
+  if (at.node.kind == YamlNode::Kind::scalar && at.node.text == "auto") {
+    into.memory_bytes_max = 0;
+  } else {
+    bytes_field<&LimitsConfig::memory_bytes_max>(reader, at, into);
+  }
+}
+
 constexpr Key<LimitsConfig> kLimitKeys[] = {
     {"head_bytes_max", http_limit_bytes<&http::Limits::head_bytes_max>},
     {"fields_max", read_fields_max},
@@ -384,6 +401,7 @@ constexpr Key<LimitsConfig> kLimitKeys[] = {
     {"downstream_connections_max", int_field<&LimitsConfig::downstream_connections_max, 1, kMany>},
     {"requests_waiting_per_app_max", int_field<&LimitsConfig::requests_waiting_per_app_max, 0, kMany>},
 };
+    {"memory_bytes_max", read_memory_max},
 
 // ---- tests[]
 

@@ -2,6 +2,8 @@
 // loop thread.
 #pragma once
 
+#include <cstddef>
+
 #include "proxy/intrusive_list.h"
 
 namespace lotse::proxy {
@@ -14,6 +16,9 @@ class Downstream : public ListNode<InDownstreams> {
   virtual ~Downstream() = default;
   virtual void drain() = 0;  // finish what is begun, then close; an idle one gets a moment for a request under way
   virtual void close() = 0;  // at once
+  // Of limits.memory_bytes_max. free_memory(): it holds the most; what is idle gives its buffers back, the rest ends.
+  virtual std::size_t held_bytes() const { return 0; }
+  virtual void free_memory() { close(); }
   virtual bool is_of(const WorkerListener& listener) const = 0;
 };
 

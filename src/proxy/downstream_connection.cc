@@ -25,6 +25,7 @@ DownstreamConnection::DownstreamConnection(Worker& worker, std::shared_ptr<Worke
       stream_(std::move(stream)),
       client_(make_client_info(stream_->peer(), listener_->local, worker.config().http, listener_->tls != nullptr)),
       parser_(*this, worker.http_limits()),
+      held_(worker.memory()),
       deadline_(worker.loop(), [this] {
         Turn turn(worker_);
         on_deadline();
@@ -46,14 +47,18 @@ bool DownstreamConnection::is_draining() const { return worker_.is_draining() ||
 
 void DownstreamConnection::on_bytes(std::span<const char> bytes) {
   Turn turn(worker_, Turn::Writes::may_wait);
-  std::string_view text(bytes.data(), bytes.size());
   worker_.counters().downstream_bytes_in.add(bytes.size());
+  take_bytes({bytes.data(), bytes.size()});
+  count_held();
+}
+
+void DownstreamConnection::take_bytes(std::string_view text) {
   if (mode_ == Mode::tunnel) {
     exchange_->on_tunnel_from_downstream(text);
   } else if (mode_ == Mode::lingering) {
     if (stream_->queued_bytes() == 0) watch_lingering();
     return;
-  } else if (waits_for_drain_ || (exchange_ != nullptr && request_is_whole_)) {
+  } else if (waits_for_drain_ || goes_on_later_ || (exchange_ != nullptr && request_is_whole_)) {
     return stash(text);
   } else {
     std::size_t used = consume(text);
@@ -78,7 +83,7 @@ std::size_t DownstreamConnection::consume(std::string_view bytes) {
     if (rest_was_discarded_) return used;
     if (discarded_bytes_ > worker_.config().limits.buffer_bytes_max) return linger(), used;
   }
-  if (is_discarding()) deadline_.set(worker_.config().timeouts.stream_idle);
+  if (is_discarding()) watch_discarding();
   if (exchange_ == nullptr && !head_deadline_set_ && parser_.has_partial_head()) {
     head_deadline_set_ = true;
     deadline_.set(worker_.config().timeouts.header);
@@ -89,7 +94,9 @@ std::size_t DownstreamConnection::consume(std::string_view bytes) {
 // Pipelined requests wait for their turn, up to a bound; then the client has to wait.
 void DownstreamConnection::stash(std::string_view bytes) {
   pending_.append(bytes);
-  if (pending_.size() >= worker_.config().limits.buffer_bytes_max) stream_->stop_reading();
+  if (pending_.size() < worker_.config().limits.buffer_bytes_max) return;
+  worker_.counters().request_pauses.add();
+  stream_->stop_reading();
 }
 
 void DownstreamConnection::on_request_head(const http::RequestHead& head) {
@@ -101,6 +108,8 @@ void DownstreamConnection::on_request_head(const http::RequestHead& head) {
   body_bytes_read_ = 0;
   closes_ = !head.keep_alive;
   deadline_.clear();
+  const Duration request_max = worker_.config().timeouts.request;
+  if (request_max > Duration::zero() && head.has_body()) deadline_.set(request_max);
   exchange_ = worker_.new_exchange();
   exchange_->start(*this, *head_);
 }
@@ -113,6 +122,7 @@ void DownstreamConnection::on_request_body(std::span<const char> bytes) {
 
 void DownstreamConnection::on_request_complete() {
   request_is_whole_ = true;
+  deadline_.clear();
   if (exchange_ != nullptr) return exchange_->on_request_end(std::exchange(request_trailers_, {}));
   rest_was_discarded_ = true;
   discarded_bytes_ = 0;
@@ -124,12 +134,18 @@ void DownstreamConnection::resume_request() {
 
 void DownstreamConnection::on_parse_error(const http::ParseError& error) {
   worker_.counters().bad_requests.add();
+  if (error.status == 431) worker_.counters().oversized_heads.add();
+  if (error.status == 414) worker_.counters().oversized_targets.add();
   closes_ = true;
   if (exchange_ != nullptr) return exchange_->on_request_broken(error.status, error.reason);
   if (is_discarding()) return linger();  // this request has had its answer
-  worker_.count_unrouted(error.status);
-  std::string_view reason(error.reason);
-  ResponseOut out{.status = error.status, .content_length = reason.size() + 1};
+  answer_now(error.status, error.reason);
+}
+
+// Without an exchange: there is no request to speak of. The last answer on this connection.
+void DownstreamConnection::answer_now(int status, std::string_view reason) {
+  worker_.count_unrouted(status);
+  ResponseOut out{.status = status, .content_length = reason.size() + 1};
   http::Field type{"Content-Type", "text/plain; charset=utf-8"};
   out.fields = std::span(&type, 1);
   worker_.outbox().to(*stream_);
@@ -137,7 +153,7 @@ void DownstreamConnection::on_parse_error(const http::ParseError& error) {
   worker_.outbox().add_text(reason);
   worker_.outbox().add_text("\n");
   if (AccessLogBuffer* log = worker_.access_log()) {
-    log->write({.client = client_.ip, .status = error.status, .error = reason});
+    log->write({.client = client_.ip, .status = status, .error = reason});
   }
   linger();
 }
@@ -151,7 +167,7 @@ void DownstreamConnection::on_end() {
   if (mode_ == Mode::http) {
     const bool gets_its_answer = request_is_whole_ && !worker_.config().http.abort_on_half_close;
     if (exchange_ != nullptr && (gets_its_answer || exchange_->is_answering())) return;
-    if (exchange_ == nullptr && waits_for_drain_) return;
+    if (exchange_ == nullptr && (waits_for_drain_ || goes_on_later_)) return;
     if (exchange_ == nullptr) return linger();
   }
   if (mode_ == Mode::lingering && stream_->queued_bytes() > 0) return;
@@ -261,6 +277,11 @@ void DownstreamConnection::after_exchange() {
   worker_.release(std::move(exchange_));
   head_ = nullptr;
   if (mode_ == Mode::closed) return;
+  go_on();
+  count_held();
+}
+
+void DownstreamConnection::go_on() {
   // A body that ends with the connection looks whole when the connection ends cleanly: so it must not.
   if (was_aborted_ && (ends_with_connection_ || mode_ == Mode::tunnel)) {
     worker_.outbox().flush();
@@ -276,17 +297,28 @@ void DownstreamConnection::after_exchange() {
 void DownstreamConnection::discard_rest() {
   if (client_has_ended_) return linger();
   discarded_bytes_ = 0;
-  deadline_.set(worker_.config().timeouts.stream_idle);
+  linger_until_ = worker_.loop().now() + worker_.config().timeouts.linger;
+  watch_discarding();
   stream_->start_reading();
+}
+
+// Nobody needs this body: all of it has the time that a client has that is told to go.
+void DownstreamConnection::watch_discarding() {
+  deadline_.set(std::min(linger_until_ - worker_.loop().now(), worker_.config().timeouts.stream_idle));
 }
 
 void DownstreamConnection::next_request() {
   if (stream_->queued_bytes() > worker_.config().limits.buffer_bytes_max) {
     waits_for_drain_ = true;
+    worker_.counters().response_pauses.add();
     stalled_bytes_ = stream_->undelivered_bytes();
     return deadline_.set(worker_.config().timeouts.stream_idle);
   }
   if (pending_.size() > pending_offset_) {
+    if (has_had_its_turn()) {
+      goes_on_later_ = true;
+      return deadline_.set(Duration::zero());
+    }
     pending_offset_ += consume(std::string_view(pending_).substr(pending_offset_));
     if (mode_ != Mode::http) return;
     if (exchange_ != nullptr) {
@@ -310,8 +342,15 @@ void DownstreamConnection::next_request() {
   deadline_.set(is_draining() ? kDrainGrace : std::min(kBuffersKept, worker_.config().timeouts.downstream_idle));
 }
 
+// A flood of pipelined requests that we answer ourselves would have the whole turn of the loop: it gets a few answers,
+// then everybody else comes first.
+bool DownstreamConnection::has_had_its_turn() {
+  if (std::exchange(turn_, worker_.loop().turns()) != worker_.loop().turns()) begun_in_turn_ = 0;
+  return ++begun_in_turn_ > kRequestsPerTurnMax;
+}
+
 void DownstreamConnection::drain() {
-  if (mode_ == Mode::http && exchange_ == nullptr && !head_deadline_set_ && !waits_for_drain_)
+  if (mode_ == Mode::http && exchange_ == nullptr && !head_deadline_set_ && !waits_for_drain_ && !goes_on_later_)
     deadline_.set(kDrainGrace);
 }
 
@@ -320,9 +359,11 @@ void DownstreamConnection::drain() {
 // clients read only when they have sent everything.
 void DownstreamConnection::linger() {
   mode_ = Mode::lingering;
-  pending_ = {};
+  goes_on_later_ = false;
+  worker_.outbox().flush();  // it may refer to what is given back now
+  give_back(pending_);
   pending_offset_ = 0;
-  worker_.outbox().flush();
+  if (exchange_ == nullptr) parser_.discard();
   stream_->shutdown();
   const bool is_queued = stream_->queued_bytes() > 0;
   if (client_has_ended_ && !is_queued) return close();
@@ -346,6 +387,7 @@ void DownstreamConnection::close() {
   worker_.outbox().forget(*stream_);
   if (exchange_ != nullptr) exchange_->on_downstream_gone();
   stream_.reset();
+  held_.set(0);
   deadline_.stop();
   worker_.bury(*this);
 }
@@ -353,7 +395,9 @@ void DownstreamConnection::close() {
 // Too late --------------------------------------------------------------------------------------------------------
 
 void DownstreamConnection::on_deadline() {
-  if (mode_ == Mode::closed || exchange_ != nullptr) return;
+  if (mode_ == Mode::closed) return;
+  if (exchange_ != nullptr) return on_request_deadline();
+  if (std::exchange(goes_on_later_, false)) return next_request(), count_held();
   if (is_delivering()) return deadline_.set(worker_.config().timeouts.stream_idle);
   if (mode_ == Mode::lingering) {
     if (worker_.loop().now() >= linger_until_) worker_.counters().linger_timeouts.add();
@@ -388,9 +432,49 @@ void DownstreamConnection::on_idle_deadline() {
     (is_stuck ? worker_.counters().stream_timeouts : worker_.counters().idle_timeouts).add();
     return close();
   }
-  parser_.release();
-  pending_ = {};
+  give_back_buffers();
   deadline_.set(idle_max - idle);
+}
+
+// The body trickles: each piece was in time, but not the whole (timeouts.request).
+void DownstreamConnection::on_request_deadline() {
+  if (mode_ != Mode::http || request_is_whole_ || exchange_->is_over()) return;
+  worker_.counters().request_timeouts.add();
+  closes_ = true;
+  exchange_->on_request_broken(408, "the request did not come in time");
+}
+
+// Memory ----------------------------------------------------------------------------------------------------------
+
+void DownstreamConnection::count_held() {
+  if (mode_ == Mode::closed) return held_.set(0);
+  held_.set(parser_.buffered_bytes() + heap_bytes(pending_) + (exchange_ != nullptr ? exchange_->held_bytes() : 0));
+}
+
+void DownstreamConnection::give_back_buffers() {
+  parser_.release();
+  give_back(pending_);
+  pending_offset_ = 0;
+  count_held();
+}
+
+void DownstreamConnection::free_memory() {
+  constexpr std::string_view kWhy = "the proxy holds all the bytes it may, and this connection the most of them";
+  const bool is_idle =
+      mode_ == Mode::http && exchange_ == nullptr && !head_deadline_set_ && !is_discarding() && pending_.empty();
+  const bool has_unsent = stream_->queued_bytes() > 0;
+  if (is_idle && !has_unsent) return give_back_buffers();
+  worker_.counters().memory_evictions.add();
+  if (mode_ == Mode::http && !has_unsent) {
+    closes_ = true;
+    if (exchange_ == nullptr) {
+      is_discarding() ? linger() : answer_now(503, kWhy);
+      return count_held();
+    }
+    if (exchange_->refuse(kWhy)) return;
+  }
+  stream_->reset();
+  close();
 }
 
 }  // namespace lotse::proxy

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "http/h1_parser.h"
 #include "net/stream.h"
@@ -15,6 +16,7 @@
 #include "proxy/downstream.h"
 #include "proxy/exchange.h"
 #include "proxy/forwarding.h"
+#include "proxy/memory_share.h"
 
 namespace lotse::proxy {
 
@@ -30,6 +32,11 @@ class DownstreamConnection final : public Downstream,
   // Downstream
   void drain() override;
   void close() override;
+  // What it keeps the process from using: heads, pipelined and buffered bytes, what its client does not read.
+  std::size_t held_bytes() const override {
+    return held_.get() + stream_->queued_bytes() + (exchange_ != nullptr ? exchange_->queued_bytes() : 0);
+  }
+  void free_memory() override;
   bool is_of(const WorkerListener& listener) const override { return listener_.get() == &listener; }
 
  private:
@@ -63,11 +70,17 @@ class DownstreamConnection final : public Downstream,
   const ClientInfo& client() const override { return client_; }
   std::string_view listener_name() const override;
 
+  void take_bytes(std::string_view bytes);
+  void count_held();
+  void answer_now(int status, std::string_view reason);
   std::size_t consume(std::string_view bytes);  // how much; the rest is the next request's
   void stash(std::string_view bytes);
+  void go_on();  // with the next request, or not
   void next_request();
+  bool has_had_its_turn();
   bool may_discard_rest() const;
   void discard_rest();
+  void watch_discarding();
   bool is_discarding() const { return mode_ == Mode::http && exchange_ == nullptr && !request_is_whole_; }
   void on_parse_error(const http::ParseError& error);
   void linger();
@@ -75,8 +88,11 @@ class DownstreamConnection final : public Downstream,
   void on_deadline();
   bool is_delivering();
   void on_idle_deadline();
+  void on_request_deadline();
+  void give_back_buffers();
   bool is_draining() const;
 
+  static constexpr int kRequestsPerTurnMax = 32;
   static constexpr std::size_t kNotLookedAt = static_cast<std::size_t>(-1);
 
   Worker& worker_;
@@ -98,6 +114,7 @@ class DownstreamConnection final : public Downstream,
   bool ends_with_connection_ = false;
   bool head_deadline_set_ = false;
   bool waits_for_drain_ = false;  // the client reads slower than it asks
+  bool goes_on_later_ = false;    // it has begun as many requests in this turn as anybody may
   bool has_sent_continue_ = false;
   bool rest_was_discarded_ = false;  // of a body whose answer had gone: the next request may begin
   std::string pending_;              // pipelined bytes, from pending_offset_ on
@@ -106,6 +123,9 @@ class DownstreamConnection final : public Downstream,
   std::size_t discarded_bytes_ = 0;    // of the body whose answer has gone
   std::size_t stalled_bytes_ = kNotLookedAt;
   Instant idle_since_{}, linger_until_{};
+  std::uint64_t turn_ = 0;  // of the loop, in which it last began a pipelined request
+  int begun_in_turn_ = 0;
+  HeldBytes held_;
   Deadline deadline_;
 };
 

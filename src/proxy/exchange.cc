@@ -190,6 +190,7 @@ void Exchange::on_request_read() {
   }
   if (queued < worker_.config().limits.buffer_bytes_max) return;
   request_is_paused_ = true;
+  worker_.counters().request_pauses.add();
   if (upstream_ != nullptr) stalled_request_bytes_ = upstream_->undelivered_bytes();
   downstream_->pause_request();
 }
@@ -205,6 +206,12 @@ void Exchange::on_upstream_drained() {
 
 void Exchange::on_request_broken(int status, std::string_view why) {
   if (phase_ != Phase::over) answer(status, why);
+}
+
+bool Exchange::refuse(std::string_view why) {
+  if (phase_ == Phase::over || head_was_sent_) return false;
+  answer(503, why, true);
+  return true;
 }
 
 void Exchange::on_downstream_gone() {
@@ -291,6 +298,7 @@ void Exchange::on_upstream_read() {
   if (phase_ == Phase::over || upstream_is_paused_ || upstream_ == nullptr) return;
   if (downstream_->queued_bytes() <= worker_.config().limits.buffer_bytes_max) return;
   upstream_is_paused_ = true;
+  worker_.counters().response_pauses.add();
   stalled_bytes_ = downstream_->undelivered_bytes();
   upstream_->pause_reading();
 }
@@ -419,7 +427,7 @@ void Exchange::reset() {
   constexpr std::size_t kKeptBytes = 4096;  // larger buffers belong to the request that needed them
   for (std::string* buffer : {&body_, &text_, &path_buffer_}) {
     buffer->clear();
-    if (buffer->capacity() > kKeptBytes) *buffer = {};
+    if (buffer->capacity() > kKeptBytes) give_back(*buffer);
   }
   path_ = target_ = error_ = logged_task_ = logged_endpoint_ = {};
   slot_ = {};

@@ -16,6 +16,7 @@
 #include "proxy/forwarding.h"
 #include "proxy/intrusive_list.h"
 #include "proxy/load_balancer.h"
+#include "proxy/memory_share.h"
 #include "proxy/message_out.h"
 #include "proxy/routing_state.h"
 #include "proxy/upstream_link.h"
@@ -66,6 +67,11 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   void on_tunnel_from_downstream(std::string_view bytes);
   void on_tunnel_end_from_downstream();
   void reset();  // into the free list: keeps its memory
+
+  // 503 before the answer has begun, to give back what it holds. False: it has begun, or is over.
+  bool refuse(std::string_view why);
+  std::size_t held_bytes() const { return heap_bytes(body_) + arena_.bytes(); }
+  std::size_t queued_bytes() const { return upstream_ != nullptr ? upstream_->queued_bytes() : 0; }
 
   bool is_over() const { return phase_ == Phase::over; }
   bool is_tunnel() const { return phase_ == Phase::tunnel; }

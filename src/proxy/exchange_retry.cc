@@ -42,7 +42,12 @@ std::optional<FailureKind> kind_of(const UpstreamFailure& failure) {
 
 void Exchange::keep_for_replay(std::string_view bytes) {
   if (keeps_body_ && body_.size() + bytes.size() <= worker_.config().limits.buffer_bytes_max) {
-    worker_.outbox().release_views();  // they may be of the body, which may move now
+    // The outbox may refer to the body, which moves when it has to grow. Growing by doubling keeps that rare: a body of
+    // tiny chunks might cost a system call for each of them.
+    if (body_.capacity() - body_.size() < bytes.size()) {
+      worker_.outbox().release_views();
+      body_.reserve(std::max(body_.size() + bytes.size(), 2 * body_.capacity()));
+    }
     body_.append(bytes);
     return;
   }
@@ -143,7 +148,10 @@ bool Exchange::retry_on_another(const UpstreamFailure& failure) {
 }
 
 bool Exchange::take_budget(bool is_configured) {
-  return is_configured && attempts_ < retry_.attempts && worker_.take_retry_budget(retry_.budget_percent);
+  if (!is_configured || attempts_ >= retry_.attempts) return false;
+  if (worker_.take_retry_budget(retry_.budget_percent)) return true;
+  worker_.counters().retry_refusals.add();
+  return false;
 }
 
 // An answer that the route's `retry` names: thrown away, unless this was the last try.

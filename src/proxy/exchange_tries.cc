@@ -67,6 +67,7 @@ void Exchange::enqueue(Slot& slot) {
     return answer(503, "too many requests wait for this app", true);
   }
   phase_ = Phase::waiting;
+  worker_.counters().queue_waits.add();
   ++slot.waiting;
   my_stats().waiting.add();
   worker_.waiting().push_back(*this);
@@ -83,8 +84,15 @@ void Exchange::leave_queue() {
 bool Exchange::on_capacity() {
   if (phase_ != Phase::waiting) return false;
   Slot* slot = worker_.routing().slot(slot_);
+  const std::uint64_t pass = worker_.serving_pass();
+  if (slot != nullptr && slot->full_in_pass == pass && failure_count_ == 0) return false;
   Pick pick = slot != nullptr ? pick_from(*slot) : Pick{};
-  if (pick.outcome == Pick::Outcome::full) return false;
+  if (pick.outcome == Pick::Outcome::full) {
+    if (failure_count_ == 0) slot->full_in_pass = pass;
+    return false;
+  }
+  // All upstream connections of the process are busy: who took an endpoint now would give it back, and wait anew.
+  if (pick.outcome == Pick::Outcome::picked && !worker_.pools().has_room()) return false;
   leave_queue();
   phase_ = Phase::sending;
   if (slot == nullptr) {
@@ -239,7 +247,7 @@ void Exchange::on_deadline() {
       return abort(upstream_is_paused_ ? "the client stopped reading"
                                        : "the endpoint stopped in the middle of its answer");
     case Phase::tunnel:
-      worker_.counters().stream_timeouts.add();
+      worker_.counters().tunnel_timeouts.add();
       if (upstream_ != nullptr) std::exchange(upstream_, nullptr)->abandon();
       return abort("the tunnel was idle too long");
     case Phase::idle:
@@ -263,11 +271,14 @@ void Exchange::on_tries_deadline() {
     return deadline_.set(worker_.config().timeouts.stream_idle);
   std::exchange(upstream_, nullptr)->abandon();
   if (phase_ == Phase::connecting) {
+    worker_.counters().connect_timeouts.add();
     return on_upstream_failed({.stage = UpstreamFailure::Stage::connecting, .code = Errc::timed_out});
   }
-  worker_.counters().stream_timeouts.add();
-  if (!request_is_whole_ && head_->has_body() && !request_is_paused_ && !waits_for_continue()) {
-    return answer(408, "the request body did not come in time");
+  if (!request_is_whole_ && head_->has_body() && !waits_for_continue()) {
+    worker_.counters().stream_timeouts.add();
+    if (!request_is_paused_) return answer(408, "the request body did not come in time");
+  } else {
+    worker_.counters().first_byte_timeouts.add();
   }
   UpstreamFailure late{.stage = UpstreamFailure::Stage::before_answer, .code = Errc::timed_out};
   on_upstream_failed(late);

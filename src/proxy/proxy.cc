@@ -55,8 +55,8 @@ Result<std::vector<net::UniqueFd>> bind_for_all(const net::Address& wanted, std:
 Proxy::Impl::Impl(net::Loop& loop, TaskConfirmer& task_confirmer)
     : main_loop(loop),
       confirmer(task_confirmer),
-      stall_watch(loop, workers),
       return_timer(loop.timers(), [this] { let_ejected_back(); }),
+      stall_watch(loop, workers),
       drain_timer(loop.timers(), [this] { end_drain(); }) {}
 
 Proxy::Impl::~Impl() {
@@ -97,13 +97,12 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
     return outcome;
   }
 
-  std::size_t upstream_max = 0;
-  set_bounds(*new_config, upstream_max);
+  const Worker::Shares shares = set_bounds(*new_config);
   config = new_config;
   is_config_applied = false;
   if (!is_draining) stall_watch.start(new_config->timeouts.worker_stall);
   auto generation = ++config_generation;
-  post_to_all([new_config, upstream_max](Worker& worker) { worker.apply_config(new_config, upstream_max); }, nullptr);
+  post_to_all([new_config, shares](Worker& worker) { worker.apply_config(new_config, shares); }, nullptr);
   broadcast(registry->apply(*new_config), [this, generation] {
     registry->forget_old_table();
     if (generation == config_generation) is_config_applied = true;
@@ -187,7 +186,7 @@ void Proxy::Impl::start_workers(const Config& first_config) {
 
 // Together they leave some descriptors for the admin pages, discovery, log and configuration: a proxy at its bounds
 // must still be able to say so. Clients may not take those that their requests need towards endpoints.
-void Proxy::Impl::set_bounds(const Config& new_config, std::size_t& upstream_max) {
+Worker::Shares Proxy::Impl::set_bounds(const Config& new_config) {
   const auto worker_count = static_cast<std::int64_t>(workers.size());
   const std::int64_t descriptors = fd_limit();
   const std::int64_t kept = std::min<std::int64_t>(128 + 8 * worker_count, descriptors / 4);
@@ -196,7 +195,9 @@ void Proxy::Impl::set_bounds(const Config& new_config, std::size_t& upstream_max
   upstreams = std::max(std::min(upstreams, (descriptors - kept) / 2), worker_count);
   shared->downstream_max =
       std::min<std::int64_t>({limits.downstream_connections_max, descriptors * 8 / 10, descriptors - kept - upstreams});
-  upstream_max = static_cast<std::size_t>(upstreams / worker_count);
+  memory_bytes_max = limits.memory_bytes_max > 0 ? limits.memory_bytes_max : memory_bytes_max_by_machine();
+  return {.upstream_connections_max = static_cast<std::size_t>(upstreams / worker_count),
+          .memory_bytes_max = memory_bytes_max / workers.size()};
 }
 
 std::string Proxy::Impl::why_unready() const {
@@ -284,8 +285,8 @@ void Proxy::Impl::drain(Duration deadline, std::function<void()> on_done) {
     return;
   }
   drain_timer.start(deadline);
-  post_to_all([](Worker& worker) { worker.begin_drain(); }, nullptr);
   for (ListenerInfo& one : listeners) one.file.remove();
+  post_to_all([](Worker& worker) { worker.begin_drain(); }, nullptr);
 }
 
 void Proxy::Impl::end_drain() {

@@ -34,7 +34,7 @@ struct Proxy::Impl {
   Result<Unit, Problem> bind_new(const Config& new_config,
                                  std::vector<std::pair<ListenerInfo, std::vector<net::UniqueFd>>>& bound) const;
   void start_workers(const Config& first_config);
-  void set_bounds(const Config& new_config, std::size_t& upstream_max);
+  Worker::Shares set_bounds(const Config& new_config);
   void apply_endpoints(EndpointChange change, std::function<void()> on_applied);
   // Applies here and on all workers; `on_applied` comes when the last one has it.
   void broadcast(RoutingUpdate update, std::function<void()> on_applied);
@@ -82,6 +82,7 @@ struct Proxy::Impl {
   std::int64_t fresh_until_before_start = 0;
   bool is_config_applied = false;
   std::uint64_t config_generation = 0;
+  std::size_t memory_bytes_max = 0;
   std::function<void(const model::TaskId&)> on_drained;
   std::function<void()> on_pending_changed;  // kept for the proxy's own health checks, which there are none of yet
 

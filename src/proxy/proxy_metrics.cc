@@ -74,11 +74,20 @@ constexpr CounterMetric kCounters[] = {
     {"lotse_downstream_body_bytes_in_total", "Bytes of request bodies.", &WorkerCounters::downstream_body_bytes_in},
     {"lotse_downstream_body_bytes_out_total", "Bytes of response bodies.", &WorkerCounters::downstream_body_bytes_out},
     {"lotse_bad_requests_total", "Requests that did not parse.", &WorkerCounters::bad_requests},
+    {"lotse_oversized_heads_total", "Of these: heads over a bound (431).", &WorkerCounters::oversized_heads},
+    {"lotse_oversized_targets_total", "Of these: request lines over the bound (414).",
+     &WorkerCounters::oversized_targets},
     {"lotse_upstream_connections", "Connections to endpoints that are open.", &WorkerCounters::upstream_open, "gauge"},
     {"lotse_upstream_bytes_in_total", "Bytes read from endpoints.", &WorkerCounters::upstream_bytes_in},
     {"lotse_upstream_body_bytes_out_total", "Body bytes sent to endpoints.", &WorkerCounters::upstream_bytes_out},
     {"lotse_upstream_connect_failures_total", "Connections to endpoints that failed.",
      &WorkerCounters::connect_failures},
+    {"lotse_upstream_connect_timeouts_total", "Of these: those that were not made in time.",
+     &WorkerCounters::connect_timeouts},
+    {"lotse_upstream_idle_closes_total", "Pooled connections closed because nobody had used them for a while.",
+     &WorkerCounters::upstream_idle_closes},
+    {"lotse_upstream_evictions_total", "Pooled connections closed to make room for one to another endpoint.",
+     &WorkerCounters::upstream_evictions},
     {"lotse_upstream_failures_total", "Exchanges lost after the request was sent.", &WorkerCounters::upstream_failures},
     {"lotse_upstream_pool_reuses_total", "Exchanges on a pooled connection.", &WorkerCounters::pool_reuses},
     {"lotse_upstream_pool_drops_total", "Pooled connections dropped for unread bytes.", &WorkerCounters::pool_drops},
@@ -86,15 +95,29 @@ constexpr CounterMetric kCounters[] = {
     {"lotse_replays_total", "Fresh connections after a dead pooled one.", &WorkerCounters::replays},
     {"lotse_tunnels_total", "Exchanges that became tunnels (101).", &WorkerCounters::tunnels},
     {"lotse_header_timeouts_total", "Request heads that did not come in time.", &WorkerCounters::header_timeouts},
+    {"lotse_request_timeouts_total", "Request bodies that took too long as a whole.",
+     &WorkerCounters::request_timeouts},
     {"lotse_idle_timeouts_total", "Idle connections of clients that were closed.", &WorkerCounters::idle_timeouts},
     {"lotse_stream_timeouts_total", "Exchanges in which one side stood still.", &WorkerCounters::stream_timeouts},
     {"lotse_linger_timeouts_total", "Clients that sent on after their last answer until they were cut off.",
      &WorkerCounters::linger_timeouts},
+    {"lotse_first_byte_timeouts_total", "Tries whose answer did not begin in time.",
+     &WorkerCounters::first_byte_timeouts},
+    {"lotse_tunnel_timeouts_total", "Tunnels that were idle too long.", &WorkerCounters::tunnel_timeouts},
+    {"lotse_queue_waits_total", "Requests that waited for a connection.", &WorkerCounters::queue_waits},
     {"lotse_queue_timeouts_total", "Requests that waited for a connection in vain.", &WorkerCounters::queue_timeouts},
     {"lotse_queue_refusals_total", "Requests refused because their app's queue was full.",
      &WorkerCounters::queue_refusals},
     {"lotse_tls_failures_total", "TLS handshakes that failed or were too slow.", &WorkerCounters::tls_failures},
     {"lotse_tls_resumptions_total", "TLS handshakes that resumed a session.", &WorkerCounters::tls_resumptions},
+    {"lotse_retry_refusals_total", "Retries that were not made because the budget was spent.",
+     &WorkerCounters::retry_refusals},
+    {"lotse_request_pauses_total", "Times a client was not read until its endpoint had taken what was buffered.",
+     &WorkerCounters::request_pauses},
+    {"lotse_response_pauses_total", "Times an endpoint was not read until its client had taken what was buffered.",
+     &WorkerCounters::response_pauses},
+    {"lotse_memory_evictions_total", "Connections of clients closed because they held the most memory.",
+     &WorkerCounters::memory_evictions},
     {"lotse_accept_pauses_total", "Times a worker stopped accepting at the bound.", &WorkerCounters::accept_pauses},
 };
 
@@ -321,6 +344,14 @@ void Proxy::Impl::write_metrics(std::string& out) const {
   }
   text.line("lotse_tls_handshakes_total", "version=\"1.2\"", tls12);
   text.line("lotse_tls_handshakes_total", "version=\"1.3\"", tls13);
+  std::size_t held = 0;
+  for (const auto& worker : workers) held += worker->buffered_bytes();
+  text.head("lotse_buffered_bytes", "gauge", "Bytes of heads, bodies and answers that wait to be taken.");
+  text.line("lotse_buffered_bytes", "", held);
+  text.head("lotse_buffered_bytes_max", "gauge", "The most there may be of them: limits.memory_bytes_max.");
+  text.line("lotse_buffered_bytes_max", "", memory_bytes_max);
+  text.head("lotse_downstream_connections_max", "gauge", "Connections of clients that are accepted at most.");
+  text.line("lotse_downstream_connections_max", "", shared->downstream_max.load());
   write_workers(text, workers, stall_watch);
   text.head("lotse_requests_total", "counter", "Requests by app and class of the status; app \"\": none was found.");
   write_requests(text, shared->unrouted);

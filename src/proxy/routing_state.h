@@ -49,8 +49,9 @@ struct RoutingUpdate {
 struct Slot {
   std::shared_ptr<const EndpointSet> set;
   std::uint32_t generation = 0;
-  std::uint64_t cursor = 0;   // of the balancer
-  std::uint32_t waiting = 0;  // exchanges that wait for a connection
+  std::uint64_t cursor = 0;        // of the balancer
+  std::uint32_t waiting = 0;       // exchanges that wait for a connection
+  std::uint64_t full_in_pass = 0;  // of Worker::serve_waiting(): whoever waits behind need not look again
 };
 
 class RoutingState {

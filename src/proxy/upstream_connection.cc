@@ -34,7 +34,7 @@ Duration idle_max_of(const http::ResponseHead& head) {
 }  // namespace
 
 UpstreamConnection::UpstreamConnection(Worker& worker, EndpointRecord& record)
-    : worker_(worker), record_(record), parser_(*this, worker.http_limits()) {
+    : worker_(worker), record_(record), parser_(*this, worker.http_limits()), held_(worker.memory()) {
   ++state().pool.open;
   worker_.pools().on_opened();
 }
@@ -152,6 +152,7 @@ void UpstreamConnection::on_bytes(std::span<const char> bytes) {
     has_answered_ = true;
     http::FeedResult fed = parser_.feed(bytes);
     if (state_ == State::closed) return;
+    held_.set(parser_.buffered_bytes());
     if (fed.error) return fail(Errc::protocol, fed.error.reason);
     if (fed.upgraded) {
       state_ = State::tunnel;

@@ -12,6 +12,7 @@
 #include "net/resolver.h"
 #include "net/stream.h"
 #include "proxy/endpoint_record.h"
+#include "proxy/memory_share.h"
 #include "proxy/upstream_link.h"
 #include "proxy/upstream_pool.h"
 
@@ -100,6 +101,7 @@ class UpstreamConnection final : public UpstreamLink,
   bool request_is_chunked_ = false;
   bool request_is_whole_ = false;
   bool has_answered_ = false;  // a byte of this answer came
+  HeldBytes held_;
   bool answer_keeps_alive_ = false;
   bool is_complete_ = false;
   std::span<const http::Field> trailers_;                           // the parser's, of this answer

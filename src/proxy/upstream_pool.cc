@@ -26,22 +26,20 @@ UpstreamPools::UpstreamPools(Worker& worker)
       }) {}
 UpstreamPools::~UpstreamPools() = default;
 
-void UpstreamPools::configure(Duration idle_timeout, std::size_t connections_max) {
-  idle_timeout_ = idle_timeout;
-  connections_max_ = connections_max;
-}
-
 void UpstreamPools::put(UpstreamConnection& connection) {
-  if (open_ > connections_max_) return connection.abandon();  // the bound was lowered
+  // The bound was lowered, or a replay took a fresh connection though there was a pooled one.
+  if (open_ > bounds_.connections_max || connection.state().pool.open > bounds_.per_endpoint_max)
+    return connection.abandon();
   connection.state().pool.put(connection);
   by_age_.push_back(connection);
-  if (!oldest_.is_set()) oldest_.set(idle_timeout_);
+  if (!oldest_.is_set()) oldest_.set(bounds_.idle_timeout);
 }
 
 bool UpstreamPools::make_room() {
-  if (open_ < connections_max_) return true;
+  if (open_ < bounds_.connections_max) return true;
   UpstreamConnection* oldest = by_age_.front();
   if (oldest == nullptr) return false;
+  worker_.counters().upstream_evictions.add();
   oldest->abandon();
   return true;
 }
@@ -55,7 +53,8 @@ void UpstreamPools::close_old_ones() {
   Instant now = worker_.loop().now();
   while (UpstreamConnection* oldest = by_age_.front()) {
     Duration idle = now - oldest->idle_since();
-    if (idle < idle_timeout_) return oldest_.set(idle_timeout_ - idle);
+    if (idle < bounds_.idle_timeout) return oldest_.set(bounds_.idle_timeout - idle);
+    worker_.counters().upstream_idle_closes.add();
     oldest->abandon();
   }
 }

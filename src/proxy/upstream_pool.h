@@ -32,11 +32,18 @@ class UpstreamPools {
  public:
   explicit UpstreamPools(Worker& worker);
   ~UpstreamPools();
-  void configure(Duration idle_timeout, std::size_t connections_max);
+  struct Bounds {
+    Duration idle_timeout{};
+    std::size_t connections_max = 0;  // over all endpoints
+    std::size_t per_endpoint_max = 0;
+  };
+  void configure(const Bounds& bounds) { bounds_ = bounds; }
 
   void put(UpstreamConnection& connection);  // its answer is over: to its endpoint's pool
   // Is there room for one more? Closes the longest idle one for it, whichever endpoint it belongs to.
   bool make_room();
+  bool has_unused_room() const { return open_ < bounds_.connections_max; }
+  bool has_room() const { return open_ < bounds_.connections_max || !by_age_.empty(); }  // or could make it
   void close_all_idle();
   void stop() { oldest_.stop(); }  // before the loop ends
   void on_opened() { ++open_; }
@@ -47,8 +54,7 @@ class UpstreamPools {
   void close_old_ones();
 
   Worker& worker_;
-  Duration idle_timeout_{};
-  std::size_t connections_max_ = 0;
+  Bounds bounds_;
   std::size_t open_ = 0;
   IntrusiveList<UpstreamConnection, InIdleList> by_age_;  // the longest idle in front
   Deadline oldest_;

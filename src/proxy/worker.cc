@@ -87,7 +87,7 @@ void Worker::shut_down() {
 
 // Changes ---------------------------------------------------------------------------------------------------------
 
-void Worker::apply_config(std::shared_ptr<const Config> config, std::size_t upstream_connections_max) {
+void Worker::apply_config(std::shared_ptr<const Config> config, const Shares& shares) {
   config_ = std::move(config);
   // Parsers go on with the limits they were made with.
   static_assert(std::has_unique_object_representations_v<http::Limits>);
@@ -96,7 +96,11 @@ void Worker::apply_config(std::shared_ptr<const Config> config, std::size_t upst
   }
   balancer_.set_connections_max(
       static_cast<std::size_t>(std::max(config_->limits.upstream_connections_per_endpoint_max, 1)));
-  pools_.configure(config_->timeouts.upstream_idle, upstream_connections_max);
+  pools_.configure({.idle_timeout = config_->timeouts.upstream_idle,
+                    .connections_max = shares.upstream_connections_max,
+                    .per_endpoint_max =
+                        static_cast<std::size_t>(std::max(config_->limits.upstream_connections_per_endpoint_max, 1))});
+  memory_.set_max(shares.memory_bytes_max);
   if (config_->access_log && !access_log_) access_log_ = std::make_unique<AccessLogBuffer>(loop_, shared_.access_log);
   if (!config_->access_log) access_log_.reset();
 }
@@ -307,6 +311,10 @@ void Worker::settle() {
     if (accepting_paused_) check_accepting();
   }
   if (!removed_records_.empty()) drop_quiet_records();
+  if (memory_.is_full(loop_.queued_bytes())) {
+    free_memory();
+    finish_exchanges();
+  }
   if (is_draining_) report_if_empty();
 }
 
@@ -328,6 +336,7 @@ void Worker::serve_waiting() {
     exchange->on_capacity();
     exchange = next;
   }
+  ++serving_pass_;
 }
 
 void Worker::drop_quiet_records() {
@@ -336,5 +345,21 @@ void Worker::drop_quiet_records() {
     return state.in_flight.get() == 0 && state.pool.open == 0;
   });
 }
+// Whoever holds the most of a few goes first, so that those who ask for little never notice. The list turns while it is
+// looked at: the next sample is another one. What a turn can add is bounded by what it can read.
+void Worker::free_memory() {
+  constexpr int kSample = 64, kEvictionsMax = 32;
+  for (int i = 0; i < kEvictionsMax && memory_.is_full(loop_.queued_bytes()); ++i) {
+    Downstream* greediest = nullptr;
+    std::size_t most = 0;
+    for (std::size_t left = std::min<std::size_t>(kSample, downstream_count_); left > 0; --left) {
+      Downstream* one = downstreams_.front();
+      downstreams_.push_back(*one);
+      if (std::size_t held = one->held_bytes(); held > most) greediest = one, most = held;
+    }
+    if (greediest != nullptr) greediest->free_memory();
+  }
+}
+
 
 }  // namespace lotse::proxy

@@ -20,6 +20,7 @@
 #include "proxy/failure_reporter.h"
 #include "proxy/freshness.h"
 #include "proxy/load_balancer.h"
+#include "proxy/memory_share.h"
 #include "proxy/outbox.h"
 #include "proxy/retry_budget.h"
 #include "proxy/routing_state.h"
@@ -75,9 +76,13 @@ class Worker {
   const WorkerCounters& counters() const { return counters_; }
   std::size_t index() const { return index_; }
   net::LoopLoad& load() { return loop_.load(); }
+  std::size_t buffered_bytes() const { return memory_.held() + loop_.queued_bytes(); }
 
   // Posted by the Proxy, on the worker's thread.
-  void apply_config(std::shared_ptr<const Config> config, std::size_t upstream_connections_max);
+  struct Shares {  // of the process's bounds
+    std::size_t upstream_connections_max = 0, memory_bytes_max = 0;
+  };
+  void apply_config(std::shared_ptr<const Config> config, const Shares& shares);
   void apply(const RoutingUpdate& update);
   void add_listener(ListenerRole role, std::string address, net::UniqueFd socket);
   void change_listener(std::string_view address, ListenerRole role);  // for what it accepts from now on
@@ -97,6 +102,8 @@ class Worker {
   Freshness& freshness() { return freshness_; }
   FailureReporter& failures() { return failures_; }
   bool take_retry_budget(int percent) { return retry_budget_.take(percent, counters_.requests.get(), loop_.now()); }
+  MemoryShare& memory() { return memory_; }
+  std::uint64_t serving_pass() const { return serving_pass_; }  // of those that wait
   AppStats& unrouted_stats() { return shared_.unrouted; }
   void count_unrouted(int status) {
     shared_.unrouted.per_worker[index_].requests_by_class[static_cast<std::size_t>(status / 100)].add();
@@ -122,6 +129,7 @@ class Worker {
   void finish_exchanges();
   void serve_waiting();
   void drop_quiet_records();
+  void free_memory();
   void keep(Downstream& connection);
   void accept(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream);
   void check_accepting();
@@ -135,6 +143,7 @@ class Worker {
   const std::size_t index_;
   WorkerCounters counters_;
   std::shared_ptr<const Config> config_;
+  MemoryShare memory_;
   std::vector<std::unique_ptr<const http::Limits>> http_limits_;  // parsers refer to those they began with
   RoutingState routing_;
   std::unordered_map<EndpointRecord*, std::shared_ptr<EndpointRecord>> records_;  // those in the table
@@ -160,6 +169,7 @@ class Worker {
   std::size_t downstream_count_ = 0;
   int turn_depth_ = 0;
   bool has_capacity_ = false;  // something an exchange may wait for has come free in this turn
+  std::uint64_t serving_pass_ = 0;
   bool accepting_paused_ = false;
   bool is_draining_ = false, has_reported_empty_ = false;
   std::thread thread_;

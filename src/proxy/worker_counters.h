@@ -7,24 +7,31 @@ namespace lotse::proxy {
 
 struct alignas(64) WorkerCounters {
   Counter requests;
-  Counter bad_requests;  // that did not parse
+  Counter bad_requests;                        // that did not parse
+  Counter oversized_heads, oversized_targets;  // of these: 431, 414
   Counter downstream_accepted, downstream_open;
   Counter downstream_bytes_in;  // of all kinds, as read
   Counter downstream_body_bytes_in, downstream_body_bytes_out;
   Counter upstream_bytes_in, upstream_bytes_out;
   Counter pool_reuses, pool_drops;  // dropped: unread bytes in an idle connection or after an answer
   Counter connect_failures;         // not a byte was sent
+  Counter connect_timeouts;         // of these
   Counter upstream_failures;        // lost or broken after that
   Counter retries, replays;         // on another endpoint; on a fresh connection after a dead pooled one
   Counter tunnels;
-  Counter header_timeouts, idle_timeouts, stream_timeouts, queue_timeouts;
-  Counter linger_timeouts;  // clients that went on sending what nobody wants
-  Counter queue_refusals;   // the app's queue was full
-  Counter accept_pauses;    // at the bound of downstream connections
+  Counter header_timeouts, request_timeouts, idle_timeouts, stream_timeouts, tunnel_timeouts;
+  Counter first_byte_timeouts, queue_timeouts;
+  Counter linger_timeouts;                  // clients that went on sending what nobody wants
+  Counter queue_waits, queue_refusals;      // requests that had to wait; the app's queue was full
+  Counter retry_refusals;                   // the budget was spent
+  Counter accept_pauses;                    // at the bound of downstream connections
+  Counter request_pauses, response_pauses;  // a side is not read until the other has taken what is buffered
+  Counter memory_evictions;                 // connections that went because they held the most
   Counter upstream_open;
   Counter tls12_handshakes, tls13_handshakes;  // that were done
   Counter tls_resumptions;                     // of both
   Counter tls_failures;
+  Counter upstream_idle_closes, upstream_evictions;  // idle too long; made room for another endpoint's
 };
 
 }  // namespace lotse::proxy
