@@ -110,6 +110,7 @@ struct OutlierDetection {                // apps.*.outlier_detection; `off`: eve
 
 struct AppConfig {  // apps.<id>; an app that is not named has these defaults
   Balance balance = Balance::p2c;
+  int preconnect = 0;  // connections kept open per worker and endpoint that is up, asked for or not
   OutlierDetection outlier_detection;
   bool operator==(const AppConfig&) const = default;
 };
@@ -149,10 +150,10 @@ struct LimitsConfig {                               // limits; what happens when
   int upstream_connections_max = 0;                 // of the process; 0: a third of the fd limit. Close the idlest
   int downstream_connections_max = 50'000;  // and never more than the fd limit leaves (at most 80 %): stop accepting
   int requests_waiting_per_app_max = 1024;  // 503 with Retry-After
-};
   // Heads, bodies and answers that wait to be taken, in the whole process; 0 (`auto`): a quarter of the memory there
   // is. When full, the connections that hold the most go: 503 before the answer, else reset.
   std::size_t memory_bytes_max = 0;
+};
 
 struct Cidr {
   net::Address network;  // port 0

@@ -140,6 +140,7 @@ std::string to_json_text(const Config& config) {
   json["apps"] = Json::object();
   for (const auto& [id, app] : config.apps) {
     json["apps"][id] = {{"balance", app.balance == Balance::p2c ? "p2c" : "round_robin"},
+                        {"preconnect", app.preconnect},
                         {"outlier_detection", to_json(app.outlier_detection)}};
   }
   json["discovery"] = to_json(config.discovery);

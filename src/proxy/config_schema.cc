@@ -266,6 +266,7 @@ void read_outlier_detection(R& reader, const Located& at, AppConfig& into) {
 
 constexpr Key<AppConfig> kAppKeys[] = {
     {"balance", read_balance},
+    {"preconnect", int_field<&AppConfig::preconnect, 0, 100>},
     {"outlier_detection", read_outlier_detection},
 };
 
@@ -347,7 +348,6 @@ constexpr Key<HttpConfig> kHttpKeys[] = {
     {"abort_on_half_close", bool_field<&HttpConfig::abort_on_half_close>},
 };
 
-constexpr Key<TimeoutsConfig> kTimeoutKeys[] = {
 void read_request_timeout(R& reader, const Located& at, TimeoutsConfig& into) {
   if (at.node.kind == YamlNode::Kind::scalar && at.node.text == "off") {
     into.request = Duration::zero();
@@ -356,9 +356,10 @@ void read_request_timeout(R& reader, const Located& at, TimeoutsConfig& into) {
   }
 }
 
+constexpr Key<TimeoutsConfig> kTimeoutKeys[] = {
     {"header", duration_field<&TimeoutsConfig::header>},
-    {"downstream_idle", duration_field<&TimeoutsConfig::downstream_idle>},
     {"request", read_request_timeout},
+    {"downstream_idle", duration_field<&TimeoutsConfig::downstream_idle>},
     {"stream_idle", duration_field<&TimeoutsConfig::stream_idle>},
     {"tunnel_idle", duration_field<&TimeoutsConfig::tunnel_idle>},
     {"connect", duration_field<&TimeoutsConfig::connect>},
@@ -378,7 +379,6 @@ void read_fields_max(R& reader, const Located& at, LimitsConfig& into) {
   int_field<&http::Limits::fields_max, 1, 10'000>(reader, at, into.http);
 }
 
-constexpr int kMany = 10'000'000;  // above any fd limit we will meet
 void read_memory_max(R& reader, const Located& at, LimitsConfig& into) {
   if (at.node.kind == YamlNode::Kind::scalar && at.node.text == "auto") {
     into.memory_bytes_max = 0;
@@ -387,6 +387,7 @@ void read_memory_max(R& reader, const Located& at, LimitsConfig& into) {
   }
 }
 
+constexpr int kMany = 10'000'000;  // above any fd limit we will meet
 constexpr Key<LimitsConfig> kLimitKeys[] = {
     {"head_bytes_max", http_limit_bytes<&http::Limits::head_bytes_max>},
     {"fields_max", read_fields_max},
@@ -400,8 +401,8 @@ constexpr Key<LimitsConfig> kLimitKeys[] = {
     {"upstream_connections_max", int_field<&LimitsConfig::upstream_connections_max, 0, kMany>},
     {"downstream_connections_max", int_field<&LimitsConfig::downstream_connections_max, 1, kMany>},
     {"requests_waiting_per_app_max", int_field<&LimitsConfig::requests_waiting_per_app_max, 0, kMany>},
-};
     {"memory_bytes_max", read_memory_max},
+};
 
 // ---- tests[]
 

@@ -28,6 +28,7 @@ struct alignas(64) EndpointState {
   UpstreamPool pool;
   model::EndpointState state = model::EndpointState::up;
   bool is_removed = false;
+  std::uint32_t preconnect = 0;
   bool has_failures = false;  // in `failures`, to be reported (FailureReporter)
   FailureRuns failures;
   Instant suspect_until{};  // after a failed connection: only when nothing better is there

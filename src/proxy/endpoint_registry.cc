@@ -67,8 +67,13 @@ void EndpointRegistry::set(const model::Endpoint& endpoint, RoutingUpdate& updat
   }
   ++counts_[static_cast<std::size_t>(endpoint.state)];
   known.endpoint = endpoint;
-  update.records.push_back({known.record, endpoint.state, false});
+  note(known, update);
   mark(endpoint.app);
+}
+
+void EndpointRegistry::note(const Known& known, RoutingUpdate& update) {
+  const auto preconnect = static_cast<std::uint32_t>(config_.app(known.endpoint.app).preconnect);
+  update.records.push_back({.record = known.record, .state = known.endpoint.state, .preconnect = preconnect});
 }
 
 void EndpointRegistry::remove(App& app, std::map<std::string, Known>::iterator place, RoutingUpdate& update) {
@@ -237,7 +242,10 @@ RoutingUpdate EndpointRegistry::apply(const Config& config) {
     const AppConfig was = before == old_apps.end() ? AppConfig{} : before->second;
     if (was != config_.app(id)) rebalanced.insert(id);
   }
-  for (const model::AppId& id : rebalanced) mark(id);
+  for (const model::AppId& id : rebalanced) {
+    mark(id);
+    for (const auto& [key, known] : apps_[id].endpoints) note(known, update);
+  }
   for (const model::AppId& id : dirty_) {
     apps_[id].is_dirty = false;
     rebuild(apps_[id], id, update);

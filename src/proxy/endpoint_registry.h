@@ -80,6 +80,7 @@ class EndpointRegistry {
 
   App& app_of(const model::AppId& id);
   void set(const model::Endpoint& endpoint, RoutingUpdate& update);
+  void note(const Known& known, RoutingUpdate& update);
   void remove(App& app, std::map<std::string, Known>::iterator place, RoutingUpdate& update);
   void finish(RoutingUpdate& update);
   SlotIndex slot_for(const model::AppTarget& target);

@@ -36,6 +36,7 @@ struct RoutingUpdate {
     std::shared_ptr<EndpointRecord> record;
     model::EndpointState state = model::EndpointState::up;
     bool is_removed = false;
+    std::uint32_t preconnect = 0;
   };
   std::shared_ptr<const RouteTable> table;  // null: unchanged
   std::vector<SlotChange> slots;

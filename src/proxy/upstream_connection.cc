@@ -47,6 +47,15 @@ EndpointState& UpstreamConnection::state() { return record_.states[worker_.index
 
 void UpstreamConnection::connect(UpstreamUser& user) {
   user_ = &user;
+  begin();
+}
+
+void UpstreamConnection::connect_for_pool() {
+  idle_since_ = worker_.loop().now();
+  begin();
+}
+
+void UpstreamConnection::begin() {
   state().connects.add();
   if (!record_.address.is_empty()) return start_connecting(record_.address);
   if (state().resolved_until > worker_.loop().now()) return start_connecting(state().resolved);
@@ -79,6 +88,8 @@ void UpstreamConnection::start_connecting(const net::Address& address) {
 
 void UpstreamConnection::on_connected() {
   Turn turn(worker_);
+  ListNode<InPreconnect>::unlink();
+  if (user_ == nullptr) return become_idle();
   state_ = State::busy;
   stream_->start_reading();
   user_->on_upstream_connected();
@@ -196,15 +207,19 @@ void UpstreamConnection::on_response_body(std::span<const char> bytes) {
 void UpstreamConnection::end_of_answer(bool may_be_kept) {
   UpstreamUser* user = std::exchange(user_, nullptr);
   if (may_be_kept && state().state != model::EndpointState::draining && !state().is_removed && !worker_.is_draining()) {
-    state_ = State::idle;
-    idle_since_ = worker_.loop().now();
-    if (!stream_->is_reading()) stream_->start_reading();
-    worker_.pools().put(*this);
+    become_idle();
   } else {
     worker_.outbox().flush();
     close();
   }
   if (user != nullptr) user->on_response_end(trailers_);
+}
+
+void UpstreamConnection::become_idle() {
+  state_ = State::idle;
+  idle_since_ = worker_.loop().now();
+  if (!stream_->is_reading()) stream_->start_reading();
+  worker_.pools().put(*this);
 }
 
 void UpstreamConnection::on_end() {
@@ -267,6 +282,7 @@ void UpstreamConnection::close() {
   state_ = State::closed;
   ListNode<InPool>::unlink();
   ListNode<InIdleList>::unlink();
+  ListNode<InPreconnect>::unlink();
   if (stream_) worker_.outbox().forget(*stream_);
   stream_.reset();
   lookup_.reset();

@@ -13,6 +13,7 @@
 #include "net/stream.h"
 #include "proxy/endpoint_record.h"
 #include "proxy/memory_share.h"
+#include "proxy/preconnect.h"
 #include "proxy/upstream_link.h"
 #include "proxy/upstream_pool.h"
 
@@ -26,12 +27,14 @@ class UpstreamConnection final : public UpstreamLink,
                                  public http::ResponseListener,
                                  public ListNode<InPool>,
                                  public ListNode<InIdleList>,
+                                 public ListNode<InPreconnect>,
                                  public ListNode<InUpstreams> {
  public:
   UpstreamConnection(Worker& worker, EndpointRecord& record);
   ~UpstreamConnection();
 
   void connect(UpstreamUser& user);   // on_upstream_connected or on_upstream_failed follows, from the loop
+  void connect_for_pool();            // for nobody yet: it is idle once it is made, and gone when it fails
   void lend_to(UpstreamUser& user) {  // a pooled one
     user_ = &user;
     state_ = State::busy;
@@ -61,7 +64,7 @@ class UpstreamConnection final : public UpstreamLink,
   // The endpoint has said for how long it keeps an idle connection, and that is about over: a request would race its
   // FIN.
   bool is_about_to_close(Instant now) const { return now - idle_since_ >= idle_max_; }
-  Instant idle_since() const { return idle_since_; }
+  Instant idle_since() const { return idle_since_; }  // of one that connects for the pool: since when it does
 
  private:
   friend class UpstreamPools;
@@ -79,6 +82,8 @@ class UpstreamConnection final : public UpstreamLink,
   void on_response_trailers(std::span<const http::Field> trailers) override { trailers_ = trailers; }
   void on_response_complete() override { is_complete_ = true; }
 
+  void begin();
+  void become_idle();
   void start_connecting(const net::Address& address);
   void look_up();
   void use_one_of(std::vector<net::Address>& addresses);
@@ -95,13 +100,13 @@ class UpstreamConnection final : public UpstreamLink,
   std::unique_ptr<net::Stream> stream_;
   std::unique_ptr<net::Lookup> lookup_;
   http::ResponseParser parser_;
+  HeldBytes held_;
   State state_ = State::connecting;
   std::uint64_t flushes_before_ = 0;  // of the outbox, when the request was put there
   bool was_reused_ = false;
   bool request_is_chunked_ = false;
   bool request_is_whole_ = false;
   bool has_answered_ = false;  // a byte of this answer came
-  HeldBytes held_;
   bool answer_keeps_alive_ = false;
   bool is_complete_ = false;
   std::span<const http::Field> trailers_;                           // the parser's, of this answer

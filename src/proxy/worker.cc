@@ -30,6 +30,7 @@ Worker::Worker(std::size_t index, WorkerShared& shared, std::uint64_t seed)
       failures_(loop_, index, [this](std::vector<FailureReport> reports) { shared_.on_failures(std::move(reports)); }),
       retry_budget_(kRetriesPerSecondMin / std::max<std::size_t>(shared.worker_count, 1)),
       pools_(*this),
+      preconnector_(*this),
       accept_again_(loop_,
                     [this] {
                       Turn turn(*this);
@@ -80,6 +81,7 @@ void Worker::shut_down() {
   accept_again_.stop();
   close_retired_.stop();
   failures_.stop();
+  preconnector_.stop();
   pools_.stop();
   free_exchanges_.clear();
   loop_.stop();
@@ -110,11 +112,14 @@ void Worker::apply(const RoutingUpdate& update) {
     EndpointState& state = change.record->states[index_];
     state.state = change.state;
     state.is_removed = change.is_removed;
+    state.preconnect = change.preconnect;
     if (change.is_removed) {
       freshness_.forget(*change.record);
+      preconnector_.forget(*change.record);
       if (records_.erase(change.record.get()) > 0) removed_records_.push_back(change.record);
     } else {
       records_.emplace(change.record.get(), change.record);
+      preconnector_.watch(*change.record);
     }
     if (change.is_removed || change.state == model::EndpointState::draining) state.pool.close_idle();
   }
@@ -238,6 +243,7 @@ void Worker::check_accepting() {
 
 void Worker::begin_drain() {
   is_draining_ = true;
+  preconnector_.stop();
   for (auto& listener : std::exchange(listeners_, {})) retire(std::move(listener));
   for (Downstream* one = downstreams_.front(); one != nullptr; one = downstreams_.next(*one)) one->drain();
   if (access_log_) access_log_->flush();
@@ -305,16 +311,16 @@ void Worker::settle() {
     serve_waiting();
     finish_exchanges();
   }
+  if (memory_.is_full(loop_.queued_bytes())) {
+    free_memory();
+    finish_exchanges();
+  }
   if (!dead_upstreams_.empty()) dead_upstreams_.clear();
   if (!dead_downstreams_.empty()) {
     dead_downstreams_.clear();
     if (accepting_paused_) check_accepting();
   }
   if (!removed_records_.empty()) drop_quiet_records();
-  if (memory_.is_full(loop_.queued_bytes())) {
-    free_memory();
-    finish_exchanges();
-  }
   if (is_draining_) report_if_empty();
 }
 
@@ -330,21 +336,15 @@ void Worker::finish_exchanges() {
 // In order of arrival; one that still finds everything full keeps its place, or goes to the end of the queue when it
 // lost its place to the bound of all connections. Each is asked once.
 void Worker::serve_waiting() {
+  ++serving_pass_;
   const Exchange* last = waiting_.back();
   for (Exchange* exchange = waiting_.front(); exchange != nullptr;) {
     Exchange* next = exchange == last ? nullptr : waiting_.next(*exchange);
     exchange->on_capacity();
     exchange = next;
   }
-  ++serving_pass_;
 }
 
-void Worker::drop_quiet_records() {
-  std::erase_if(removed_records_, [this](const std::shared_ptr<EndpointRecord>& record) {
-    const EndpointState& state = record->states[index_];
-    return state.in_flight.get() == 0 && state.pool.open == 0;
-  });
-}
 // Whoever holds the most of a few goes first, so that those who ask for little never notice. The list turns while it is
 // looked at: the next sample is another one. What a turn can add is bounded by what it can read.
 void Worker::free_memory() {
@@ -361,5 +361,11 @@ void Worker::free_memory() {
   }
 }
 
+void Worker::drop_quiet_records() {
+  std::erase_if(removed_records_, [this](const std::shared_ptr<EndpointRecord>& record) {
+    const EndpointState& state = record->states[index_];
+    return state.in_flight.get() == 0 && state.pool.open == 0;
+  });
+}
 
 }  // namespace lotse::proxy

@@ -22,6 +22,7 @@
 #include "proxy/load_balancer.h"
 #include "proxy/memory_share.h"
 #include "proxy/outbox.h"
+#include "proxy/preconnect.h"
 #include "proxy/retry_budget.h"
 #include "proxy/routing_state.h"
 #include "proxy/tls_handshake.h"
@@ -101,9 +102,9 @@ class Worker {
   LoadBalancer& balancer() { return balancer_; }
   Freshness& freshness() { return freshness_; }
   FailureReporter& failures() { return failures_; }
-  bool take_retry_budget(int percent) { return retry_budget_.take(percent, counters_.requests.get(), loop_.now()); }
   MemoryShare& memory() { return memory_; }
   std::uint64_t serving_pass() const { return serving_pass_; }  // of those that wait
+  bool take_retry_budget(int percent) { return retry_budget_.take(percent, counters_.requests.get(), loop_.now()); }
   AppStats& unrouted_stats() { return shared_.unrouted; }
   void count_unrouted(int status) {
     shared_.unrouted.per_worker[index_].requests_by_class[static_cast<std::size_t>(status / 100)].add();
@@ -128,8 +129,8 @@ class Worker {
   void settle();
   void finish_exchanges();
   void serve_waiting();
-  void drop_quiet_records();
   void free_memory();
+  void drop_quiet_records();
   void keep(Downstream& connection);
   void accept(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream);
   void check_accepting();
@@ -142,8 +143,8 @@ class Worker {
   WorkerShared& shared_;
   const std::size_t index_;
   WorkerCounters counters_;
-  std::shared_ptr<const Config> config_;
   MemoryShare memory_;
+  std::shared_ptr<const Config> config_;
   std::vector<std::unique_ptr<const http::Limits>> http_limits_;  // parsers refer to those they began with
   RoutingState routing_;
   std::unordered_map<EndpointRecord*, std::shared_ptr<EndpointRecord>> records_;  // those in the table
@@ -154,6 +155,7 @@ class Worker {
   RetryBudget retry_budget_;
   Outbox outbox_;
   UpstreamPools pools_;
+  Preconnector preconnector_;
   std::unique_ptr<AccessLogBuffer> access_log_;
 
   std::vector<std::shared_ptr<WorkerListener>> listeners_;
@@ -167,9 +169,9 @@ class Worker {
   std::vector<std::unique_ptr<Downstream>> dead_downstreams_;
   Deadline accept_again_, close_retired_;
   std::size_t downstream_count_ = 0;
+  std::uint64_t serving_pass_ = 0;
   int turn_depth_ = 0;
   bool has_capacity_ = false;  // something an exchange may wait for has come free in this turn
-  std::uint64_t serving_pass_ = 0;
   bool accepting_paused_ = false;
   bool is_draining_ = false, has_reported_empty_ = false;
   std::thread thread_;
