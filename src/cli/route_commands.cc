@@ -15,10 +15,16 @@ std::string number(const json& endpoint, const char* key) {
   return std::to_string(endpoint.value(key, std::uint64_t{0}));
 }
 
+// "up", or why an up one gets nothing: "ejected, 25s left".
+std::string state_of(const json& endpoint) {
+  if (!endpoint.value("ejected", false)) return endpoint.value("state", "");
+  return fmt::format("ejected, {}s left", endpoint.value("ejectedForSeconds", std::int64_t{0}));
+}
+
 std::string endpoint_table(const json& endpoints) {
   Table table({"  ENDPOINT", "STATE", "IN FLIGHT", "REQUESTS", "FAILED CONNECTS", "TASK"});
   for (const json& endpoint : endpoints) {
-    table.add({"  " + endpoint.value("address", ""), endpoint.value("state", ""), number(endpoint, "inFlight"),
+    table.add({"  " + endpoint.value("address", ""), state_of(endpoint), number(endpoint, "inFlight"),
                number(endpoint, "requests"), number(endpoint, "connectFailures"), endpoint.value("task", "")});
   }
   return table.is_empty() ? "  no endpoints\n" : table.text();
