@@ -55,7 +55,7 @@ class Loop {
   void count_queued(std::size_t more, std::size_t less) {
     queued_bytes_.store(queued_bytes_.load(std::memory_order_relaxed) + more - less, std::memory_order_relaxed);
   }
-  LoopLoad& load();               // any thread
+  LoopLoad& load();  // any thread
 
   uv_loop_s* raw();
 
