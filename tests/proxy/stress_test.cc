@@ -349,7 +349,7 @@ class ClientSide final : public http::ResponseListener {
         return;
       }
       if (requests_.empty()) return storm_.blame("an answer that nobody asked for: " + std::string(left.substr(0, 80)));
-      if (!is_expecting_) parser_.expect(requests_.front().method, requests_.front().upgrades);
+      if (!is_expecting_) parser_.expect(requests_.front().method, requests_.front().upgrades ? "storm" : "");
       is_expecting_ = true;
       http::FeedResult fed = parser_.feed(left);
       left.remove_prefix(fed.consumed);
