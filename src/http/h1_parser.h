@@ -73,6 +73,10 @@ class RequestParser {
   // From a callback: feed() returns having consumed what it had reported. A message that needs no further bytes is
   // completed all the same, so that nobody has to feed nothing.
   void pause();
+  // Of a body whose length the head gave: what is still to come; else 0. So many bytes at most may go another way than
+  // through feed() and be told to skip_body() instead, which ends the message when they were the last ones.
+  std::uint64_t fixed_body_left() const;
+  FeedResult skip_body(std::uint64_t bytes);
   bool is_between_messages() const;  // nothing of the next message has come: an idle connection
   bool has_partial_head() const;
   void release();                      // between messages: give the head buffer back (idle connections own nothing)
@@ -93,6 +97,8 @@ class ResponseParser {
   void expect(Method method, std::string_view upgrade_offered = {});
   FeedResult feed(std::span<const char> bytes);
   void pause();
+  std::uint64_t fixed_body_left() const;  // as above
+  FeedResult skip_body(std::uint64_t bytes);
   // The connection ended. True: that completed a close-delimited body (on_response_complete was called). False: the
   // message is truncated, or nothing was under way.
   bool finish();

@@ -128,6 +128,8 @@ RequestParser::RequestParser(RequestListener& listener, const Limits& limits)
     : impl_(std::make_unique<Impl>(listener, limits)) {}
 RequestParser::~RequestParser() = default;
 FeedResult RequestParser::feed(std::span<const char> bytes) { return impl_->feed(bytes); }
+std::uint64_t RequestParser::fixed_body_left() const { return impl_->fixed_body_left(); }
+FeedResult RequestParser::skip_body(std::uint64_t bytes) { return impl_->skip_body(bytes); }
 void RequestParser::pause() { impl_->pause(); }
 bool RequestParser::is_between_messages() const { return impl_->is_between_messages(); }
 bool RequestParser::has_partial_head() const { return impl_->has_partial_head(); }

@@ -105,6 +105,8 @@ void ResponseParser::expect(Method method, std::string_view upgrade_offered) {
 }
 
 FeedResult ResponseParser::feed(std::span<const char> bytes) { return impl_->feed(bytes); }
+std::uint64_t ResponseParser::fixed_body_left() const { return impl_->fixed_body_left(); }
+FeedResult ResponseParser::skip_body(std::uint64_t bytes) { return impl_->skip_body(bytes); }
 void ResponseParser::pause() { impl_->pause(); }
 bool ResponseParser::finish() { return impl_->finish(); }
 bool ResponseParser::is_between_messages() const { return impl_->is_between_messages() && impl_->interims == 0; }

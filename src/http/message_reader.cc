@@ -278,6 +278,15 @@ std::size_t MessageReader::feed_fixed(std::span<const char> bytes, FeedResult& r
   return taken;
 }
 
+FeedResult MessageReader::skip_body(std::uint64_t bytes) {
+  FeedResult result;
+  if (bytes == 0 || phase_ != Phase::fixed) return result;
+  CHECK(bytes <= left_);
+  left_ -= bytes;
+  if (left_ == 0) complete(result);
+  return result;
+}
+
 std::size_t MessageReader::feed_chunk_line(std::span<const char> bytes, FeedResult& result) {
   const ChunkLine::Step step = chunk_line_.scan(bytes, limits_, extension_bytes_);
   ParseError error = step.error;

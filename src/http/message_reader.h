@@ -38,6 +38,8 @@ class MessageReader {
 
   FeedResult feed(std::span<const char> bytes);
   void pause() { paused_ = true; }
+  std::uint64_t fixed_body_left() const { return phase_ == Phase::fixed ? left_ : 0; }
+  FeedResult skip_body(std::uint64_t bytes);
   bool is_between_messages() const { return phase_ == Phase::start && !seen_cr_; }
   bool has_partial_head() const { return phase_ == Phase::head || (phase_ == Phase::start && seen_cr_); }
   bool finish();

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "net/process_box.h"
+#include "net/splice_pipe.h"
 #include "net/timers.h"
 #include "net/tls_bench.h"
 
@@ -82,6 +83,7 @@ struct Loop::Impl final : TimerDriver {
   LoopLoad load;
   std::array<char, kReadBufferBytes> buffer;
   std::unique_ptr<TlsBench> tls_bench;
+  SplicePipes splice_pipes;
   std::unique_ptr<Timers> timers;  // last: it asks us for the time
 };
 
@@ -268,6 +270,7 @@ TlsBench& Loop::tls_bench() {
   if (!impl_->tls_bench) impl_->tls_bench = std::make_unique<TlsBench>(*this);
   return *impl_->tls_bench;
 }
+SplicePipes& Loop::splice_pipes() { return impl_->splice_pipes; }
 std::uint64_t Loop::turns() const { return impl_->turn_count; }
 LoopLoad& Loop::load() { return impl_->load; }
 uv_loop_s* Loop::raw() { return &impl_->loop; }

@@ -16,6 +16,7 @@ struct uv_loop_s;
 
 namespace lotse::net {
 
+class SplicePipes;
 class TlsBench;
 class Timers;
 
@@ -49,6 +50,7 @@ class Loop {
 
   std::span<char> read_buffer();  // 64 KiB shared by every stream of the loop: an idle connection owns none
   TlsBench& tls_bench();          // what TLS streams share in the same way; made when the first one asks
+  SplicePipes& splice_pipes();    // what Stream::splice_to() takes its pipes from
   std::uint64_t turns() const;    // loop iterations so far
   // Any thread: bytes that streams of this loop hold because their sockets did not take them. They report each change.
   std::size_t queued_bytes() const { return queued_bytes_.load(std::memory_order_relaxed); }

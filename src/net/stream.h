@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -14,6 +15,7 @@
 namespace lotse::net {
 
 class Loop;
+class UvStream;
 
 class StreamListener {
  public:
@@ -22,6 +24,7 @@ class StreamListener {
   virtual void on_end() = 0;                               // the peer sent FIN; writing still works
   virtual void on_error(Error error) = 0;                  // the stream is dead; the last callback
   virtual void on_drained() {}                             // queued_bytes() reached 0 after a write left some
+  virtual void on_spliced(std::size_t) {}  // so many bytes went from this stream to the one that splice_to() named
 
  protected:
   ~StreamListener() = default;
@@ -46,10 +49,23 @@ class Stream {
   // system call.
   virtual std::size_t undelivered_bytes() const = 0;
 
+  // The next `bytes` that arrive here go to `to` inside the kernel (splice(2)) and are not seen: on_spliced() comes in
+  // place of on_bytes(). What has left this stream counts as written to `to`, so in its queued_bytes(); the caller
+  // stops reading here while something is queued there, or the bytes that come meanwhile are copied. Ends by itself:
+  // after `bytes`, when either stream ends, or when no pipe is free; then on_bytes() goes on where on_spliced() ended.
+  // False, and nothing has changed: one of the two is no plain socket, `to` has bytes queued, or no pipe is free.
+  virtual bool splice_to(Stream& /*to*/, std::uint64_t /*bytes*/) { return false; }
+  // The next read brings no more than this, so that what follows a head is still there to be spliced.
+  virtual void limit_next_read(std::size_t /*bytes_max*/) {}
+
   virtual void shutdown() = 0;  // FIN after the queued bytes
   virtual void reset() = 0;     // RST at once (SO_LINGER 0); no further callbacks; the stream is closed
   virtual Address peer() const = 0;
   virtual Address local() const = 0;
+
+ protected:
+  friend class UvStream;
+  virtual UvStream* plain_socket() { return nullptr; }
 };
 
 // TCP (TCP_NODELAY set) or unix socket, by the address. Never fails at once: errors come through on_error, from the

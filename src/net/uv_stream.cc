@@ -17,12 +17,12 @@ namespace {
 
 // What uv_try_write() does when nothing is queued, with send(2), which costs the kernel less than write(2). How much
 // was taken, of the first kPiecesMax pieces; or -errno.
-ssize_t send_pieces(int fd, std::span<const std::string_view> pieces) {
+ssize_t send_pieces(int fd, std::span<const std::string_view> pieces, int flags) {
   constexpr std::size_t kPiecesMax = 64;  // an exchange's head and body are a handful
-  constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
+  flags |= MSG_NOSIGNAL | MSG_DONTWAIT;
   ssize_t sent = 0;
   if (pieces.size() == 1) {
-    do sent = send(fd, pieces[0].data(), pieces[0].size(), kFlags);
+    do sent = send(fd, pieces[0].data(), pieces[0].size(), flags);
     while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
   }
@@ -33,7 +33,7 @@ ssize_t send_pieces(int fd, std::span<const std::string_view> pieces) {
     // The kernel does not write through iov_base, but its type is shared with reading.
     vectors[message.msg_iovlen++] = {const_cast<char*>(piece.data()), piece.size()};
   }
-  do sent = sendmsg(fd, &message, kFlags);
+  do sent = sendmsg(fd, &message, flags);
   while (sent < 0 && errno == EINTR);
   return sent < 0 ? -errno : sent;
 }
@@ -80,6 +80,18 @@ std::unique_ptr<UvStream> UvStream::connect(Loop& loop, const Address& address, 
   stream->peer_ = address;
   stream->begin_connect(address);
   return stream;
+}
+
+UvStream::~UvStream() {
+  stop_splicing();
+  drop_pipe();
+  drop_waiting();
+}
+
+int UvStream::descriptor() const {
+  uv_os_fd_t fd = -1;
+  if (!handle_.is_open() || uv_fileno(reinterpret_cast<uv_handle_t*>(handle_.raw()), &fd) != 0) return -1;
+  return fd;
 }
 
 int UvStream::open(bool is_unix) {
@@ -150,42 +162,56 @@ void UvStream::stop_reading() {
   if (write_error_) report_later();  // it waited for the end of the reading, which may now never come
 }
 
-void UvStream::on_uv_alloc(uv_handle_t* handle, std::size_t, uv_buf_t* buffer) noexcept {
-  UvStream* self = Handle::owner_of(handle);
-  if (self == nullptr) return;  // an empty buffer: libuv reports UV_ENOBUFS, which we drop as well
-  std::span<char> shared = self->loop_.read_buffer();
-  *buffer = uv_buf_init(shared.data(), static_cast<unsigned>(shared.size()));
+// libuv only tells us that there is something to read: without a buffer it calls back with UV_ENOBUFS and does nothing.
+void UvStream::on_uv_alloc(uv_handle_t*, std::size_t, uv_buf_t* buffer) noexcept { *buffer = uv_buf_init(nullptr, 0); }
+
+void UvStream::on_uv_read(uv_stream_t* stream, ssize_t count, const uv_buf_t*) noexcept {
+  UvStream* self = Handle::owner_of(stream);
+  if (self == nullptr || self->has_failed_) return;
+  if (count == UV_ENOBUFS) return self->on_readable();
+  if (count == UV_EOF) self->on_end_of_stream();
 }
 
-void UvStream::on_uv_read(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) noexcept {
-  UvStream* self = Handle::owner_of(stream);
-  if (self == nullptr || count == 0 || self->has_failed_) return;
-  if (count > 0) {
-    if (self->listener_ != nullptr) self->listener_->on_bytes({buffer->base, static_cast<std::size_t>(count)});
-    return;
+// One connection with much to say gets a bounded share of the turn; libuv tells us again of what is left.
+void UvStream::on_readable() {
+  constexpr int kReadsMax = 16;
+  const uv_stream_t* raw = stream();
+  for (int reads = 0; reads < kReadsMax; ++reads) {
+    Came came = splice_to_ != nullptr ? splice_some(reads == 0) : read_some();
+    if (Handle::owner_of(raw) != this) return;  // the listener has destroyed us; the handle stays for this turn
+    if (came != Came::some || !wants_reading_) break;
   }
-  if (count == UV_EOF) return self->on_end_of_stream();
-  self->report(self->write_error_.value_or(error_from_uv(static_cast<int>(count))));
+  more_is_here_ = false;
+  if (splice_to_ != nullptr) splice_to_->push();
+}
+
+UvStream::Came UvStream::read_some() {
+  std::span<char> buffer = loop_.read_buffer();
+  if (std::size_t bytes_max = std::exchange(next_read_bytes_max_, 0); bytes_max != 0)
+    buffer = buffer.first(std::min(bytes_max, buffer.size()));
+  ssize_t count = recv(descriptor(), buffer.data(), buffer.size(), 0);
+  if (count < 0) {
+    if (errno != EAGAIN && errno != EINTR) report(write_error_.value_or(error_from_uv(uv_translate_sys_error(errno))));
+    return Came::nothing;
+  }
+  if (count == 0) {
+    on_end_of_stream();
+    return Came::nothing;
+  }
+  auto bytes = static_cast<std::size_t>(count);
+  more_is_here_ = bytes == buffer.size();
+  Came came = more_is_here_ ? Came::some : Came::all;
+  if (listener_ != nullptr) listener_->on_bytes(buffer.first(bytes));
+  return came;
 }
 
 void UvStream::on_end_of_stream() {
   wants_reading_ = false;
   has_ended_ = true;
+  stop_splicing();
   uv_read_stop(stream());
   if (write_error_) return report(*write_error_);
-  if (int code = pending_socket_error(); code != 0) return report(error_from_uv(code));
   if (listener_ != nullptr) listener_->on_end();
-}
-
-// libuv takes a hang-up that comes with the last bytes for the end of the stream, without asking whether it was a
-// reset: a truncated body would look whole.
-int UvStream::pending_socket_error() const {
-  uv_os_fd_t fd = -1;
-  int code = 0;
-  socklen_t length = sizeof code;
-  if (uv_fileno(reinterpret_cast<uv_handle_t*>(handle_.raw()), &fd) != 0) return 0;
-  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &length) != 0) return 0;
-  return uv_translate_sys_error(code);
 }
 
 // Writing ---------------------------------------------------------------------------------------------------------
@@ -204,12 +230,12 @@ void UvStream::write(std::span<const std::string_view> pieces) {
 
 // Sends what the socket takes and leaves the rest in `pieces` and `skip`. False: it failed.
 bool UvStream::try_to_write(std::span<const std::string_view>& pieces, std::size_t& skip) {
-  uv_os_fd_t fd = -1;
-  if (int code = uv_fileno(reinterpret_cast<uv_handle_t*>(handle_.raw()), &fd); code != 0) {
-    return fail_write(code), false;
-  }
+  const int fd = descriptor();
+  // With the rest of a body about to be spliced, its head rides in the same packet.
+  is_held_back_ = splice_from_ != nullptr && splice_from_->more_is_here_;
+  const int flags = is_held_back_ ? MSG_MORE : 0;
   while (!pieces.empty()) {
-    const ssize_t code = send_pieces(fd, pieces);
+    const ssize_t code = send_pieces(fd, pieces, flags);
     if (code == -EAGAIN) return true;
     if (code < 0) return fail_write(uv_translate_sys_error(static_cast<int>(-code))), false;
     auto sent = static_cast<std::size_t>(code);
@@ -252,25 +278,22 @@ void UvStream::on_written(std::unique_ptr<WriteRequest> request, int status) {
   request->bytes.clear();
   if (request->bytes.capacity() > kKeptBufferBytes) std::vector<char>().swap(request->bytes);  // `= {}` would keep it
   spare_ = std::move(request);
-  if (!waiting_.empty()) {
-    send_waiting();
-    if (shutdown_wanted_ && is_sending_) send_shutdown();
-    return;
-  }
-  if (listener_ != nullptr) listener_->on_drained();
+  if (pipe_ != nullptr) send_pipe();
+  if (!is_sending_ && !write_error_ && !waiting_.empty()) send_waiting();
+  if (write_error_) return;
+  if (shutdown_wanted_ && pipe_ == nullptr && waiting_.empty()) send_shutdown();
+  if (!is_sending_ && listener_ != nullptr) listener_->on_drained();
 }
 
 std::size_t UvStream::queued_bytes() const {
   if (!handle_.is_open()) return 0;
-  return waiting_.size() + (is_sending_ ? uv_stream_get_write_queue_size(stream()) : 0);
+  return waiting_.size() + (pipe_ != nullptr ? pipe_->bytes() : 0) +
+         (is_sending_ ? uv_stream_get_write_queue_size(stream()) : 0);
 }
 
 std::size_t UvStream::undelivered_bytes() const {
-  uv_os_fd_t fd = -1;
   int in_kernel = 0;
-  if (handle_.is_open() && uv_fileno(reinterpret_cast<uv_handle_t*>(handle_.raw()), &fd) == 0 &&
-      ioctl(fd, SIOCOUTQ, &in_kernel) != 0)
-    in_kernel = 0;
+  if (ioctl(descriptor(), SIOCOUTQ, &in_kernel) != 0) in_kernel = 0;
   return queued_bytes() + static_cast<std::size_t>(std::max(in_kernel, 0));
 }
 
@@ -279,7 +302,7 @@ std::size_t UvStream::undelivered_bytes() const {
 void UvStream::shutdown() {
   if (!can_write()) return;
   shutdown_wanted_ = true;
-  if (!is_connecting_ && waiting_.empty()) send_shutdown();
+  if (!is_connecting_ && pipe_ == nullptr && waiting_.empty()) send_shutdown();
 }
 
 // libuv sends the FIN after the write requests that it has.
@@ -301,11 +324,10 @@ void UvStream::send_shutdown() {
 // What uv_tcp_close_reset() does, which refuses a stream that is shutting down.
 void UvStream::reset() {
   if (!handle_.is_open()) return;
-  uv_os_fd_t fd = -1;
-  if (uv_fileno(reinterpret_cast<uv_handle_t*>(handle_.raw()), &fd) == 0) {
-    linger at_once{.l_onoff = 1, .l_linger = 0};
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  }
+  linger at_once{.l_onoff = 1, .l_linger = 0};
+  setsockopt(descriptor(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  stop_splicing();
+  drop_pipe();
   handle_.close();
   alive_.reset();
   wants_reading_ = false;
@@ -313,9 +335,8 @@ void UvStream::reset() {
 }
 
 Address UvStream::local() const {
-  uv_os_fd_t fd = -1;
-  if (!handle_.is_open() || uv_fileno(reinterpret_cast<uv_handle_t*>(handle_.raw()), &fd) != 0) return {};
-  return local_address(fd);
+  int fd = descriptor();
+  return fd < 0 ? Address() : local_address(fd);
 }
 
 // Failing ---------------------------------------------------------------------------------------------------------
@@ -326,6 +347,7 @@ void UvStream::fail_write(int code) {
   if (has_failed_ || write_error_) return;
   write_error_ = error_from_uv(code);
   drop_waiting();
+  drop_pipe();
   if (!wants_reading_ || is_connecting_) report_later();
 }
 
@@ -343,6 +365,8 @@ void UvStream::report(Error error) {
   if (std::exchange(has_failed_, true)) return;
   write_error_.reset();
   drop_waiting();
+  stop_splicing();
+  drop_pipe();
   wants_reading_ = false;
   if (handle_.is_open() && !is_connecting_) uv_read_stop(stream());
   if (listener_ != nullptr) listener_->on_error(error);
