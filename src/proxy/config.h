@@ -149,6 +149,7 @@ struct LimitsConfig {                               // limits; what happens when
   int upstream_connections_per_endpoint_max = 512;  // per worker: wait in the app's queue
   int upstream_connections_max = 0;                 // of the process; 0: a third of the fd limit. Close the idlest
   int downstream_connections_max = 50'000;  // and never more than the fd limit leaves (at most 80 %): stop accepting
+  int splice_pipes_max = 256;               // of the process, two descriptors each: without one, bodies are copied
   int requests_waiting_per_app_max = 1024;  // 503 with Retry-After
   // Heads, bodies and answers that wait to be taken, in the whole process; 0 (`auto`): a quarter of the memory there
   // is. When full, the connections that hold the most go: 503 before the answer, else reset.

@@ -102,6 +102,7 @@ Json to_json(const LimitsConfig& limits) {
           {"upstream_connections_per_endpoint_max", limits.upstream_connections_per_endpoint_max},
           {"upstream_connections_max", limits.upstream_connections_max},
           {"downstream_connections_max", limits.downstream_connections_max},
+          {"splice_pipes_max", limits.splice_pipes_max},
           {"requests_waiting_per_app_max", limits.requests_waiting_per_app_max},
           {"memory_bytes_max", limits.memory_bytes_max == 0 ? Json("auto") : Json(limits.memory_bytes_max)}};
 }

@@ -400,6 +400,7 @@ constexpr Key<LimitsConfig> kLimitKeys[] = {
      int_field<&LimitsConfig::upstream_connections_per_endpoint_max, 1, kMany>},
     {"upstream_connections_max", int_field<&LimitsConfig::upstream_connections_max, 0, kMany>},
     {"downstream_connections_max", int_field<&LimitsConfig::downstream_connections_max, 1, kMany>},
+    {"splice_pipes_max", int_field<&LimitsConfig::splice_pipes_max, 0, kMany>},
     {"requests_waiting_per_app_max", int_field<&LimitsConfig::requests_waiting_per_app_max, 0, kMany>},
     {"memory_bytes_max", read_memory_max},
 };

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "net/splice_pipe.h"
 #include "proxy/h1_writer.h"
+#include "proxy/splicing.h"
 #include "proxy/worker.h"
 
 namespace lotse::proxy {
@@ -66,7 +68,30 @@ void DownstreamConnection::take_bytes(std::string_view text) {
     if (mode_ == Mode::http && exchange_ == nullptr && std::exchange(rest_was_discarded_, false)) next_request();
   }
   if (exchange_ == nullptr || mode_ == Mode::closed) return;
+  splice_body();
   worker_.outbox().release_views();
+  exchange_->on_request_read();
+}
+
+void DownstreamConnection::splice_body() {
+  const std::uint64_t left = parser_.fixed_body_left();
+  if (left < kSplicedBytesMin || mode_ != Mode::http) return;
+  net::Stream* endpoint = exchange_->request_socket();
+  if (endpoint == nullptr) return;
+  const bool is_on = stream_->splice_to(*endpoint, left);
+  if (is_on) worker_.outbox().flush();  // what stands before the body; it knows now that more follows
+  if (!is_on && !worker_.loop().splice_pipes().has_free()) worker_.counters().splice_refusals.add();
+}
+
+// The exchange is there: without it the stream that takes the bytes has gone.
+void DownstreamConnection::on_spliced(std::size_t bytes) {
+  Turn turn(worker_);
+  worker_.counters().downstream_bytes_in.add(bytes);
+  worker_.counters().spliced_bytes.add(bytes);
+  if (exchange_ == nullptr) return;
+  body_bytes_read_ += bytes;
+  exchange_->on_request_spliced(bytes);
+  parser_.skip_body(bytes);
   exchange_->on_request_read();
 }
 

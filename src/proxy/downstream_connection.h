@@ -47,6 +47,7 @@ class DownstreamConnection final : public Downstream,
   void on_end() override;
   void on_error(Error error) override;
   void on_drained() override;
+  void on_spliced(std::size_t bytes) override;
   // http::RequestListener
   void on_request_head(const http::RequestHead& head) override;
   void on_request_body(std::span<const char> bytes) override;
@@ -63,6 +64,7 @@ class DownstreamConnection final : public Downstream,
   void tunnel_end() override;
   void pause_request() override { stream_->stop_reading(); }
   void resume_request() override;
+  net::Stream* response_socket() override { return is_chunked_ || is_bodiless_ ? nullptr : stream_.get(); }
   std::size_t queued_bytes() const override { return stream_ ? stream_->queued_bytes() : 0; }
   std::size_t undelivered_bytes() const override { return stream_ ? stream_->undelivered_bytes() : 0; }
   void on_exchange_over() override;
@@ -76,6 +78,7 @@ class DownstreamConnection final : public Downstream,
   std::size_t consume(std::string_view bytes);  // how much; the rest is the next request's
   void stash(std::string_view bytes);
   void go_on();  // with the next request, or not
+  void splice_body();
   void next_request();
   bool has_had_its_turn();
   bool may_discard_rest() const;

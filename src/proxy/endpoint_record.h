@@ -31,7 +31,8 @@ struct alignas(64) EndpointState {
   std::uint32_t preconnect = 0;
   bool has_failures = false;  // in `failures`, to be reported (FailureReporter)
   FailureRuns failures;
-  Instant suspect_until{};  // after a failed connection: only when nothing better is there
+  Instant suspect_until{};         // after a failed connection: only when nothing better is there
+  std::uint8_t large_answers = 0;  // 0..3: of late, that had a body worth splicing; see UpstreamConnection
   // Freshness (P2), see freshness.h.
   Instant confirmed_until{};
   bool is_confirming = false;

@@ -161,6 +161,7 @@ void Exchange::on_request_body(std::string_view bytes) {
     case Phase::responding:
       if (upstream_ == nullptr) return;
       keep_for_replay(bytes);
+      request_is_spliced_ = false;
       upstream_->send_body(bytes);
       worker_.counters().upstream_bytes_out.add(bytes.size());
       deadline_.set(worker_.config().timeouts.stream_idle);
@@ -170,6 +171,19 @@ void Exchange::on_request_body(std::string_view bytes) {
     case Phase::over:
       return;
   }
+}
+
+// What is kept for a replay has to be seen.
+net::Stream* Exchange::request_socket() {
+  if (keeps_body_ || upstream_ == nullptr || (phase_ != Phase::sending && phase_ != Phase::responding)) return nullptr;
+  return upstream_->request_socket();
+}
+
+void Exchange::on_request_spliced(std::size_t bytes) {
+  bytes_in_ += bytes;
+  replay_is_lost_ = request_is_spliced_ = true;
+  worker_.counters().upstream_bytes_out.add(bytes);
+  deadline_.set(worker_.config().timeouts.stream_idle);
 }
 
 void Exchange::on_request_end(std::span<const http::Field> trailers) {
@@ -188,7 +202,8 @@ void Exchange::on_request_read() {
   } else {
     queued = body_.size();
   }
-  if (queued < worker_.config().limits.buffer_bytes_max) return;
+  // What is spliced is held by a pipe that has to be empty before it takes more.
+  if (queued < (request_is_spliced_ ? 1 : worker_.config().limits.buffer_bytes_max)) return;
   request_is_paused_ = true;
   worker_.counters().request_pauses.add();
   if (upstream_ != nullptr) stalled_request_bytes_ = upstream_->undelivered_bytes();
@@ -280,8 +295,20 @@ AppWorkerStats& Exchange::my_stats() { return stats_->per_worker[worker_.index()
 void Exchange::on_response_body(std::string_view bytes) {
   if (phase_ != Phase::responding) return;
   bytes_out_ += bytes.size();
+  response_is_spliced_ = false;
   deadline_.set(worker_.config().timeouts.stream_idle);
   downstream_->send_body(bytes);
+}
+
+net::Stream* Exchange::response_socket() {
+  return phase_ == Phase::responding ? downstream_->response_socket() : nullptr;
+}
+
+void Exchange::on_response_spliced(std::size_t bytes) {
+  if (phase_ != Phase::responding) return;
+  bytes_out_ += bytes;
+  response_is_spliced_ = true;
+  deadline_.set(worker_.config().timeouts.stream_idle);
 }
 
 void Exchange::on_response_end(std::span<const http::Field> trailers) {
@@ -296,7 +323,7 @@ void Exchange::on_response_end(std::span<const http::Field> trailers) {
 
 void Exchange::on_upstream_read() {
   if (phase_ == Phase::over || upstream_is_paused_ || upstream_ == nullptr) return;
-  if (downstream_->queued_bytes() <= worker_.config().limits.buffer_bytes_max) return;
+  if (downstream_->queued_bytes() <= (response_is_spliced_ ? 0 : worker_.config().limits.buffer_bytes_max)) return;
   upstream_is_paused_ = true;
   worker_.counters().response_pauses.add();
   stalled_bytes_ = downstream_->undelivered_bytes();
@@ -439,6 +466,7 @@ void Exchange::reset() {
   failure_count_ = 0;
   attempts_ = connect_failures_ = 0;
   has_replayed_ = has_retried_empty_ = wants_fresh_ = request_is_whole_ = was_continued_ = false;
+  request_is_spliced_ = response_is_spliced_ = false;
   request_is_paused_ = upstream_is_paused_ = keeps_body_ = replay_is_lost_ = head_was_sent_ = false;
   upstream_has_ended_ = downstream_has_ended_ = may_repeat_ = false;
   stalled_bytes_ = stalled_request_bytes_ = 0;

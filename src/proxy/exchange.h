@@ -41,6 +41,7 @@ class DownstreamUser : public ListNode<InFinished> {
   virtual void tunnel_end() = 0;  // FIN towards the client
   virtual void pause_request() = 0;
   virtual void resume_request() = 0;
+  virtual net::Stream* response_socket() { return nullptr; }  // UpstreamUser
   virtual std::size_t queued_bytes() const = 0;
   virtual std::size_t undelivered_bytes() const = 0;  // net::Stream
   virtual void on_exchange_over() = 0;                // into Worker::finished(), for:
@@ -59,6 +60,8 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   // `head` and what it points to stay valid until on_exchange_over().
   void start(DownstreamUser& downstream, const http::RequestHead& head);
   void on_request_body(std::string_view bytes);
+  net::Stream* request_socket();  // where the body may be spliced to; null: nowhere
+  void on_request_spliced(std::size_t bytes);
   void on_request_end(std::span<const http::Field> trailers);
   void on_request_read();  // after each read of the client's bytes, when what they brought was written
   void on_downstream_drained();
@@ -104,6 +107,8 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   void on_upstream_connected() override;
   void on_response_head(const http::ResponseHead& head) override;
   void on_response_body(std::string_view bytes) override;
+  net::Stream* response_socket() override;
+  void on_response_spliced(std::size_t bytes) override;
   void on_response_end(std::span<const http::Field> trailers) override;
   void on_upstream_read() override;
   void on_upstream_drained() override;
@@ -180,6 +185,7 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   bool request_is_whole_ = false;
   bool was_continued_ = false;  // a 100 has been passed on
   bool request_is_paused_ = false, upstream_is_paused_ = false;
+  bool request_is_spliced_ = false, response_is_spliced_ = false;   // what came last of it was
   bool keeps_body_ = false;                                         // bytes go into body_ as well, for a retry
   bool replay_is_lost_ = false;                                     // more was sent than we keep
   bool head_was_sent_ = false;                                      // the final one, to the client

@@ -193,11 +193,14 @@ Worker::Shares Proxy::Impl::set_bounds(const Config& new_config) {
   const LimitsConfig& limits = new_config.limits;
   std::int64_t upstreams = limits.upstream_connections_max > 0 ? limits.upstream_connections_max : descriptors / 3;
   upstreams = std::max(std::min(upstreams, (descriptors - kept) / 2), worker_count);
-  shared->downstream_max =
-      std::min<std::int64_t>({limits.downstream_connections_max, descriptors * 8 / 10, descriptors - kept - upstreams});
+  const std::int64_t pipes = std::min<std::int64_t>(limits.splice_pipes_max, descriptors / 64);
+  const std::int64_t pipes_each = pipes > 0 ? std::max<std::int64_t>(pipes / worker_count, 1) : 0;
+  shared->downstream_max = std::min<std::int64_t>(
+      {limits.downstream_connections_max, descriptors * 8 / 10, descriptors - kept - upstreams - 2 * pipes});
   memory_bytes_max = limits.memory_bytes_max > 0 ? limits.memory_bytes_max : memory_bytes_max_by_machine();
   return {.upstream_connections_max = static_cast<std::size_t>(upstreams / worker_count),
-          .memory_bytes_max = memory_bytes_max / workers.size()};
+          .memory_bytes_max = memory_bytes_max / workers.size(),
+          .splice_pipes_max = static_cast<std::size_t>(pipes_each)};
 }
 
 std::string Proxy::Impl::why_unready() const {

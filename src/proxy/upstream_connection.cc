@@ -4,12 +4,15 @@
 #include <charconv>
 #include <utility>
 
+#include "net/splice_pipe.h"
 #include "proxy/h1_writer.h"
+#include "proxy/splicing.h"
 #include "proxy/worker.h"
 
 namespace lotse::proxy {
 
 namespace {
+constexpr std::uint8_t kLargeAnswersMax = 3;  // an endpoint whose answers differ changes our mind after two of a kind
 constexpr auto kLookupKept = std::chrono::seconds(10);  // how long a name's address is used without asking again
 
 std::string_view text(std::span<const char> bytes) { return {bytes.data(), bytes.size()}; }
@@ -103,6 +106,7 @@ void UpstreamConnection::send_request(const RequestOut& head, std::string_view h
   request_is_whole_ = has_answered_ = is_complete_ = answer_keeps_alive_ = false;
   may_be_repeated_ = http::is_idempotent(head.method) && !head.is_chunked && head.content_length.value_or(0) == 0;
   parser_.expect(head.method, head.upgrade);
+  if (state().large_answers > kLargeAnswersMax / 2) stream_->limit_next_read(kHeadReadBytes);
   worker_.outbox().to(*stream_);
   flushes_before_ = worker_.outbox().flushes();
   if (!head.authority.empty()) return write_request_head(worker_.outbox(), head);
@@ -174,7 +178,31 @@ void UpstreamConnection::on_bytes(std::span<const char> bytes) {
       return end_of_answer(answer_keeps_alive_ && is_sent && fed.consumed == bytes.size());
     }
   }
+  splice_answer();
   worker_.outbox().release_views();
+  if (user_ != nullptr) user_->on_upstream_read();
+}
+
+void UpstreamConnection::splice_answer() {
+  const std::uint64_t left = parser_.fixed_body_left();
+  if (left < kSplicedBytesMin || user_ == nullptr) return;
+  net::Stream* client = user_->response_socket();
+  if (client == nullptr) return;
+  const bool is_on = stream_->splice_to(*client, left);
+  if (is_on) worker_.outbox().flush();  // what stands before the body; it knows now that more follows
+  if (!is_on && !worker_.loop().splice_pipes().has_free()) worker_.counters().splice_refusals.add();
+}
+
+void UpstreamConnection::on_spliced(std::size_t bytes) {
+  Turn turn(worker_);
+  worker_.counters().upstream_bytes_in.add(bytes);
+  worker_.counters().spliced_bytes.add(bytes);
+  if (user_ != nullptr) user_->on_response_spliced(bytes);
+  parser_.skip_body(bytes);
+  if (is_complete_) {
+    const bool is_sent = request_is_whole_ && stream_->queued_bytes() == 0;
+    return end_of_answer(answer_keeps_alive_ && is_sent);
+  }
   if (user_ != nullptr) user_->on_upstream_read();
 }
 
@@ -189,6 +217,7 @@ void UpstreamConnection::on_response_head(const http::ResponseHead& head) {
   if (head.status >= 200) {
     answer_keeps_alive_ = head.keep_alive;
     idle_max_ = idle_max_of(head);
+    note_length(head);
   }
   user_->on_response_head(head);
 }
@@ -197,6 +226,14 @@ void UpstreamConnection::on_response_head(const http::ResponseHead& head) {
 // 15.5.9).
 bool UpstreamConnection::is_word_on_idleness(const http::ResponseHead& head) const {
   return head.status == 408 && was_reused_ && !head.keep_alive && may_be_repeated_;
+}
+
+// What answers of this endpoint have been like decides how the next one is read.
+void UpstreamConnection::note_length(const http::ResponseHead& head) {
+  std::uint8_t& large = state().large_answers;
+  const bool is_large = !head.is_bodiless && head.content_length.value_or(0) >= kSplicedBytesMin;
+  if (is_large && large < kLargeAnswersMax) ++large;
+  if (!is_large && large > 0) --large;
 }
 
 void UpstreamConnection::on_response_body(std::span<const char> bytes) {

@@ -54,6 +54,7 @@ class UpstreamConnection final : public UpstreamLink,
   void resume_reading() override {
     if (stream_) stream_->start_reading();
   }
+  net::Stream* request_socket() override { return request_is_chunked_ ? nullptr : stream_.get(); }
   std::size_t queued_bytes() const override { return stream_ ? stream_->queued_bytes() : 0; }
   std::size_t undelivered_bytes() const override { return stream_ ? stream_->undelivered_bytes() : 0; }
   bool may_refuse() const override { return false; }
@@ -76,6 +77,7 @@ class UpstreamConnection final : public UpstreamLink,
   void on_end() override;
   void on_error(Error error) override;
   void on_drained() override;
+  void on_spliced(std::size_t bytes) override;
   // http::ResponseListener
   void on_response_head(const http::ResponseHead& head) override;
   void on_response_body(std::span<const char> bytes) override;
@@ -87,6 +89,8 @@ class UpstreamConnection final : public UpstreamLink,
   void start_connecting(const net::Address& address);
   void look_up();
   void use_one_of(std::vector<net::Address>& addresses);
+  void splice_answer();
+  void note_length(const http::ResponseHead& head);
   bool is_word_on_idleness(const http::ResponseHead& head) const;
   void end_of_answer(bool may_be_kept);
   bool is_unsent() const;

@@ -11,6 +11,10 @@
 #include "http/message.h"
 #include "proxy/message_out.h"
 
+namespace lotse::net {
+class Stream;
+}
+
 namespace lotse::proxy {
 
 struct UpstreamFailure {
@@ -35,6 +39,8 @@ class UpstreamUser {  // the exchange
   virtual void on_upstream_read() = 0;     // after each read, when what it brought was written: time to look at queues
   virtual void on_upstream_drained() = 0;  // what was queued towards the endpoint has gone
   virtual void on_upstream_failed(const UpstreamFailure& failure) = 0;  // the link is closed; the last callback
+  virtual net::Stream* response_socket() { return nullptr; }            // where a body may be spliced to; null: nowhere
+  virtual void on_response_spliced(std::size_t) {}                      // so much of it was
   virtual void on_tunnel_from_upstream(std::string_view bytes) = 0;
   virtual void on_tunnel_end_from_upstream() = 0;  // the endpoint sent FIN
 
@@ -53,6 +59,7 @@ class UpstreamLink {
   virtual void tunnel_end() = 0;  // FIN
   virtual void pause_reading() = 0;
   virtual void resume_reading() = 0;
+  virtual net::Stream* request_socket() { return nullptr; }  // where the body may be spliced to; null: nowhere
   virtual std::size_t queued_bytes() const = 0;
   virtual std::size_t undelivered_bytes() const = 0;
   virtual bool may_refuse() const = 0;  // it can say that a request was not worked on: any method is worth keeping

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "net/splice_pipe.h"
 
 namespace lotse::proxy {
 
@@ -103,6 +104,7 @@ void Worker::apply_config(std::shared_ptr<const Config> config, const Shares& sh
                     .per_endpoint_max =
                         static_cast<std::size_t>(std::max(config_->limits.upstream_connections_per_endpoint_max, 1))});
   memory_.set_max(shares.memory_bytes_max);
+  loop_.splice_pipes().set_max(shares.splice_pipes_max);
   if (config_->access_log && !access_log_) access_log_ = std::make_unique<AccessLogBuffer>(loop_, shared_.access_log);
   if (!config_->access_log) access_log_.reset();
 }

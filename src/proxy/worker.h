@@ -81,7 +81,7 @@ class Worker {
 
   // Posted by the Proxy, on the worker's thread.
   struct Shares {  // of the process's bounds
-    std::size_t upstream_connections_max = 0, memory_bytes_max = 0;
+    std::size_t upstream_connections_max = 0, memory_bytes_max = 0, splice_pipes_max = 0;
   };
   void apply_config(std::shared_ptr<const Config> config, const Shares& shares);
   void apply(const RoutingUpdate& update);

@@ -13,6 +13,8 @@ struct alignas(64) WorkerCounters {
   Counter downstream_bytes_in;  // of all kinds, as read
   Counter downstream_body_bytes_in, downstream_body_bytes_out;
   Counter upstream_bytes_in, upstream_bytes_out;
+  Counter spliced_bytes;            // of bodies, in both directions, that went from socket to socket inside the kernel
+  Counter splice_refusals;          // a body was copied because every pipe was in use
   Counter pool_reuses, pool_drops;  // dropped: unread bytes in an idle connection or after an answer
   Counter connect_failures;         // not a byte was sent
   Counter connect_timeouts;         // of these

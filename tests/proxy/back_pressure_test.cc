@@ -155,7 +155,7 @@ TEST_F(BackPressureTest, AClientThatPipelinesWithoutReadingIsPaused) {
   EXPECT_EQ(backend->requests, 2000U);
 }
 
-// 200 descriptors: a quarter is kept for ourselves, a third is for endpoints, the rest for clients.
+// 200 descriptors: a quarter is kept for ourselves, a third is for endpoints, six for pipes, the rest for clients.
 TEST_F(BackPressureTest, ClientsLeaveDescriptorsForEndpointsAndForTheAdminPages) {
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -167,7 +167,7 @@ TEST_F(BackPressureTest, ClientsLeaveDescriptorsForEndpointsAndForTheAdminPages)
   std::vector<std::unique_ptr<Peer>> clients;
   for (int i = 0; i < 120; ++i) clients.push_back(harness.connect());
   ASSERT_TRUE(run_until([&] { return harness.metric("lotse_accept_pauses_total") == 1; }));
-  EXPECT_EQ(harness.metric("lotse_downstream_connections"), 200U - 50U - 66U);
+  EXPECT_EQ(harness.metric("lotse_downstream_connections"), 200U - 50U - 66U - 6U);
 }
 
 TEST_F(BackPressureTest, RequestsBeyondTheConnectionsOfAnEndpointWaitInOrder) {

@@ -195,6 +195,7 @@ class SlowReaderTest : public EarlyAnswerTest {
   // default bound that would be at most 64 KiB, which are lost just the same.)
   void let_an_answer_queue() {
     harness.config.limits.buffer_bytes_max = 4 * kBodyBytes;
+    harness.config.limits.splice_pipes_max = 0;
     start();
     backend->script = [this](Peer& peer) {
       if (backend->take_request(peer)) peer.send(Backend::ok(std::string(kBodyBytes, 'x')));
