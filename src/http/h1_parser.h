@@ -79,8 +79,8 @@ class RequestParser {
   FeedResult skip_body(std::uint64_t bytes);
   bool is_between_messages() const;  // nothing of the next message has come: an idle connection
   bool has_partial_head() const;
-  void release();                      // between messages: give the head buffer back (idle connections own nothing)
-  void discard();                      // nothing more will be fed, whatever the state: gives everything back
+  void release();  // between messages: lend the head buffer to the thread's other parsers (idle connections own none)
+  void discard();  // nothing more will be fed, whatever the state: gives everything back
   std::size_t buffered_bytes() const;  // what it holds now, for bounds on memory
 
  private:

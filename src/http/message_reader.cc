@@ -12,6 +12,8 @@ namespace lotse::http {
 namespace {
 
 constexpr std::size_t kFirstHeadBytes = 1024;
+constexpr std::size_t kKeptHeadBytes = 4 * kFirstHeadBytes;
+constexpr std::size_t kSparesMax = 64;    // per thread: as many heads are under way at once without an allocation
 constexpr std::size_t kFirstFields = 16;  // browsers send about a dozen
 
 int pause_llhttp(llhttp_t*) { return HPE_PAUSED; }
@@ -156,7 +158,8 @@ std::size_t MessageReader::feed_start(std::span<const char> bytes, FeedResult& r
   }
   skipped_empty_line_ = false;
   phase_ = Phase::head;
-  head_.clear();
+  if (store_ == nullptr) take_store();
+  store_->head.clear();
   scanner_.start(
       {.start_line_bytes_max = type_ == HTTP_REQUEST ? limits_.request_line_bytes_max : limits_.head_bytes_max,
        .bytes_max = limits_.head_bytes_max,
@@ -166,8 +169,8 @@ std::size_t MessageReader::feed_start(std::span<const char> bytes, FeedResult& r
 }
 
 std::size_t MessageReader::feed_head(std::span<const char> bytes, FeedResult& result) {
-  line_ends_.reserve(kFirstFields + 1);
-  if (head_.is_empty()) {
+  store_->line_ends.reserve(kFirstFields + 1);
+  if (store_->head.is_empty()) {
     if (const std::size_t taken = feed_whole_head(bytes, result); taken > 0) return taken;
   }
   const HeadScanner::Step step = scanner_.scan(bytes);
@@ -175,10 +178,10 @@ std::size_t MessageReader::feed_head(std::span<const char> bytes, FeedResult& re
     fail(result, step.error);
     return step.consumed;
   }
-  head_.append(bytes.first(step.consumed), limits_.head_bytes_max);
+  store_->head.append(bytes.first(step.consumed), limits_.head_bytes_max);
   if (!step.complete) return step.consumed;
-  const std::string_view head = head_.text();
-  if (index_head({head.data(), head.size()}, line_ends_) != head.size()) {
+  const std::string_view head = store_->head.text();
+  if (index_head({head.data(), head.size()}, store_->line_ends) != head.size()) {
     fail(result, {400, "no start line"});
     return step.consumed;
   }
@@ -188,18 +191,19 @@ std::size_t MessageReader::feed_head(std::span<const char> bytes, FeedResult& re
 
 // Most heads come in one piece and have nothing in them that wants an explanation. 0: this one is not like that.
 std::size_t MessageReader::feed_whole_head(std::span<const char> bytes, FeedResult& result) {
-  const std::size_t head_bytes = index_head(bytes.first(std::min(bytes.size(), limits_.head_bytes_max)), line_ends_);
-  if (head_bytes == 0 || line_ends_.size() - 1 > limits_.fields_max) return 0;
-  if (type_ == HTTP_REQUEST && line_ends_.front() > limits_.request_line_bytes_max) return 0;
-  head_.append(bytes.first(head_bytes), limits_.head_bytes_max);
+  const std::size_t head_bytes =
+      index_head(bytes.first(std::min(bytes.size(), limits_.head_bytes_max)), store_->line_ends);
+  if (head_bytes == 0 || store_->line_ends.size() - 1 > limits_.fields_max) return 0;
+  if (type_ == HTTP_REQUEST && store_->line_ends.front() > limits_.request_line_bytes_max) return 0;
+  store_->head.append(bytes.first(head_bytes), limits_.head_bytes_max);
   take_head(result);
   return head_bytes;
 }
 
 void MessageReader::take_head(FeedResult& result) {
-  const std::string_view head = head_.text();
+  const std::string_view head = store_->head.text();
   if (ParseError error = read_fields(head)) return fail(result, error);
-  const CheckedHead checked = check_head(head.substr(0, line_ends_.front()));
+  const CheckedHead checked = check_head(head.substr(0, store_->line_ends.front()));
   if (checked.error) return fail(result, checked.error);
   if (!checked.is_plain) {
     if (ParseError error = confirm_head(head, checked)) return fail(result, error);
@@ -208,16 +212,16 @@ void MessageReader::take_head(FeedResult& result) {
 }
 
 ParseError MessageReader::read_fields(std::string_view head) {
-  fields_.clear();
-  fields_.reserve(kFirstFields);
+  store_->fields.clear();
+  store_->fields.reserve(kFirstFields);
   const char* const readable_end = head.data() + head.size();
-  std::size_t start = line_ends_.front() + 2;
-  for (std::size_t i = 1; i < line_ends_.size(); ++i) {
+  std::size_t start = store_->line_ends.front() + 2;
+  for (std::size_t i = 1; i < store_->line_ends.size(); ++i) {
     Field field;
-    if (ParseError error = read_field_line(head.substr(start, line_ends_[i] - start), readable_end, field))
+    if (ParseError error = read_field_line(head.substr(start, store_->line_ends[i] - start), readable_end, field))
       return error;
-    fields_.push_back(field);
-    start = line_ends_[i] + 2;
+    store_->fields.push_back(field);
+    start = store_->line_ends[i] + 2;
   }
   return {};
 }
@@ -305,7 +309,7 @@ std::size_t MessageReader::feed_chunk_line(std::span<const char> bytes, FeedResu
     return step.consumed;
   }
   phase_ = Phase::trailers;
-  trailer_bytes_.clear();
+  store_->trailer_bytes.clear();
   scanner_.start({.start_line_bytes_max = 0,
                   .bytes_max = limits_.trailer_bytes_max,
                   .lines_max = limits_.fields_max,
@@ -356,18 +360,18 @@ std::size_t MessageReader::feed_trailers(std::span<const char> bytes, FeedResult
     fail(result, step.error);
     return step.consumed;
   }
-  trailer_bytes_.append(bytes.first(step.consumed), limits_.trailer_bytes_max);
+  store_->trailer_bytes.append(bytes.first(step.consumed), limits_.trailer_bytes_max);
   if (!step.complete) return step.consumed;
-  const std::string_view section = trailer_bytes_.text();
-  trailers_.clear();
-  ParseError error = split_fields(section.substr(0, section.size() - 2), trailers_);
+  const std::string_view section = store_->trailer_bytes.text();
+  store_->trailers.clear();
+  ParseError error = split_fields(section.substr(0, section.size() - 2), store_->trailers);
   if (!error) error = confirm(section, HPE_PAUSED);
   if (error) {
     fail(result, error);
     return step.consumed;
   }
   phase_ = Phase::start;
-  if (!trailers_.empty()) emit_trailers(trailers_);
+  if (!store_->trailers.empty()) emit_trailers(store_->trailers);
   complete(result);
   return step.consumed;
 }
@@ -396,19 +400,37 @@ bool MessageReader::finish() {
 void MessageReader::discard() {
   error_ = {400, "the connection is over"};
   phase_ = Phase::failed;
-  give_back();
+  give_back(std::move(store_));
 }
 
 void MessageReader::release() {
-  if (is_between_messages()) give_back();
+  if (is_between_messages()) give_back(std::move(store_));
 }
 
-void MessageReader::give_back() {
-  head_.release();
-  trailer_bytes_.release();
-  line_ends_ = std::vector<std::uint32_t>();
-  fields_ = std::vector<Field>();  // `= {}` would keep the capacity
-  trailers_ = std::vector<Field>();
+void MessageReader::take_store() {
+  auto& spares = spare_stores();
+  if (spares.empty()) {
+    store_ = std::make_unique<Store>();
+    return;
+  }
+  store_ = std::move(spares.back());
+  spares.pop_back();
+}
+
+// A store that an unusual head has made large belongs to that head.
+void MessageReader::give_back(std::unique_ptr<Store> store) {
+  if (store == nullptr || std::max(store->head.capacity(), store->trailer_bytes.capacity()) > kKeptHeadBytes) return;
+  auto& spares = spare_stores();
+  if (spares.size() < kSparesMax) spares.push_back(std::move(store));
+}
+
+std::vector<std::unique_ptr<MessageReader::Store>>& MessageReader::spare_stores() {
+  thread_local std::vector<std::unique_ptr<Store>> spares = [] {
+    std::vector<std::unique_ptr<Store>> empty;
+    empty.reserve(kSparesMax);
+    return empty;
+  }();
+  return spares;
 }
 
 void MessageReader::Buffer::append(std::span<const char> bytes, std::size_t bytes_max) {
@@ -424,13 +446,8 @@ void MessageReader::Buffer::append(std::span<const char> bytes, std::size_t byte
   size_ += bytes.size();
 }
 
-void MessageReader::Buffer::release() {
-  bytes_.reset();
-  size_ = capacity_ = 0;
-}
-
 ParseError MessageReader::read_facts(int minor_version, FieldFacts& facts) const {
-  for (const Field& field : fields_) {
+  for (const Field& field : store_->fields) {
     switch (field.read_id) {
       case FieldId::host:
         facts.host = field.value;

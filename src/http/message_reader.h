@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "http/chunk_line.h"
@@ -32,7 +33,7 @@ struct FieldFacts {
 class MessageReader {
  public:
   MessageReader(llhttp_type_t type, const Limits& limits);
-  virtual ~MessageReader() = default;
+  virtual ~MessageReader() { give_back(std::move(store_)); }
   MessageReader(const MessageReader&) = delete;
   MessageReader& operator=(const MessageReader&) = delete;
 
@@ -46,8 +47,10 @@ class MessageReader {
   void release();
   void discard();
   std::size_t buffered_bytes() const {
-    return head_.capacity() + trailer_bytes_.capacity() + line_ends_.capacity() * sizeof(std::uint32_t) +
-           (fields_.capacity() + trailers_.capacity()) * sizeof(Field);
+    if (store_ == nullptr) return 0;
+    return store_->head.capacity() + store_->trailer_bytes.capacity() +
+           store_->line_ends.capacity() * sizeof(std::uint32_t) +
+           (store_->fields.capacity() + store_->trailers.capacity()) * sizeof(Field);
   }
 
  protected:
@@ -71,7 +74,7 @@ class MessageReader {
   virtual void emit_trailers(std::span<const Field> trailers) = 0;
   virtual void emit_complete() = 0;
 
-  std::span<const Field> fields() const { return fields_; }
+  std::span<const Field> fields() const { return store_->fields; }
   // Reads what the collected fields say; `minor_version` decides about Transfer-Encoding and Upgrade.
   ParseError read_facts(int minor_version, FieldFacts& facts) const;
   const Limits& limits() const { return limits_; }
@@ -94,7 +97,6 @@ class MessageReader {
     void append(std::span<const char> bytes, std::size_t bytes_max);
     void clear() { size_ = 0; }
     bool is_empty() const { return size_ == 0; }
-    void release();
     std::size_t capacity() const { return capacity_; }
     std::string_view text() const { return {bytes_.get(), size_}; }
 
@@ -102,6 +104,17 @@ class MessageReader {
     std::unique_ptr<char[]> bytes_;
     std::size_t size_ = 0, capacity_ = 0;
   };
+
+  // What one message needs. Between messages it is lent to other readers of the thread: of thousands of idle
+  // connections none owns one.
+  struct Store {
+    Buffer head, trailer_bytes;
+    std::vector<std::uint32_t> line_ends;  // of the head: where the CRs are
+    std::vector<Field> fields, trailers;
+  };
+  void take_store();
+  static void give_back(std::unique_ptr<Store> store);
+  static std::vector<std::unique_ptr<Store>>& spare_stores();
 
   // Each takes what belongs to its phase from the front of `bytes` (never empty) and says how much that was.
   std::size_t feed_start(std::span<const char> bytes, FeedResult& result);
@@ -119,7 +132,6 @@ class MessageReader {
   ParseError confirm(std::string_view bytes, llhttp_errno_t expected);
   void begin_body(const CheckedHead& checked, FeedResult& result);
   void complete(FeedResult& result);
-  void give_back();
   void fail(FeedResult& result, ParseError error);
 
   static const llhttp_settings_t& settings();
@@ -138,9 +150,7 @@ class MessageReader {
   std::uint64_t left_ = 0;           // of the body or the chunk
   bool chunk_announced_ = false;     // llhttp has read a whole chunk line
   std::size_t extension_bytes_ = 0;  // of this body
-  Buffer head_, trailer_bytes_;
-  std::vector<std::uint32_t> line_ends_;  // of the head: where the CRs are
-  std::vector<Field> fields_, trailers_;
+  std::unique_ptr<Store> store_;     // from the first byte of a head until release()
   ParseError error_;
 };
 

@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr Duration kBuffersKept = seconds(5);  // idle for longer: the parser's buffer goes back
+constexpr Duration kBuffersKept = seconds(5);  // idle for longer: what held pipelined requests goes
 constexpr Duration kLingerGap = seconds(2);    // for the client to read our last words and close, or to send more
 constexpr Duration kLingerTimeAtStop = std::chrono::milliseconds(500);
 constexpr Duration kDrainGrace = seconds(1);  // for a request that crosses our decision to close
@@ -362,6 +362,7 @@ void DownstreamConnection::next_request() {
   if (client_has_ended_) return linger();
   stream_->start_reading();
   if (head_deadline_set_) return;
+  parser_.release();
   idle_since_ = worker_.loop().now();
   stalled_bytes_ = kNotLookedAt;
   deadline_.set(is_draining() ? kDrainGrace : std::min(kBuffersKept, worker_.config().timeouts.downstream_idle));

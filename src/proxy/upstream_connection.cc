@@ -250,6 +250,7 @@ void UpstreamConnection::end_of_answer(bool may_be_kept) {
     close();
   }
   if (user != nullptr) user->on_response_end(trailers_);
+  if (state_ == State::idle) parser_.release();
 }
 
 void UpstreamConnection::become_idle() {
