@@ -47,6 +47,33 @@ TEST(ResponseParser, ReadsABodyByLength) {
             "200 'OK fine' 1.1 length=2\n  Content-Length: 2\nbody hi\ncomplete\n");
 }
 
+// What was spliced past it counts, and so the next bytes are somebody else's.
+TEST(ResponseParser, IsToldOfABodyThatWentAnotherWay) {
+  struct Listener final : ResponseListener {
+    void on_response_head(const ResponseHead&) override {}
+    void on_response_body(std::span<const char> bytes) override { seen += bytes.size(); }
+    void on_response_trailers(std::span<const Field>) override {}
+    void on_response_complete() override { ++completed; }
+    std::size_t seen = 0;
+    int completed = 0;
+  } listener;
+  const Limits bounds;
+  ResponseParser parser(listener, bounds);
+  parser.expect(Method::get);
+  EXPECT_EQ(parser.fixed_body_left(), 0U);
+  const std::string_view begin = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhi";
+  (void)parser.feed({begin.data(), begin.size()});
+  EXPECT_EQ(parser.fixed_body_left(), 98U);
+  EXPECT_FALSE(parser.skip_body(90).message_complete);
+  const std::string_view more = "123";
+  (void)parser.feed({more.data(), more.size()});
+  EXPECT_EQ(parser.fixed_body_left(), 5U);
+  EXPECT_TRUE(parser.skip_body(5).message_complete);
+  EXPECT_EQ(listener.seen, 5U);
+  EXPECT_EQ(listener.completed, 1);
+  EXPECT_TRUE(parser.feed({more.data(), more.size()}).error);  // nobody asked for these
+}
+
 TEST(ResponseParser, ReadsChunksAndTrailers) {
   EXPECT_EQ(parse("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\nA: b\r\n\r\n"),
             "200 'OK' 1.1 chunked\n  Transfer-Encoding: Chunked\nbody hi\ntrailers\n  A: b\ncomplete\n");
