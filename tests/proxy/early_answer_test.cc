@@ -174,6 +174,7 @@ TEST_F(EarlyAnswerTest, AClientThatStopsItsUploadGetsTheAnswerThatHadBegun) {
 TEST_F(EarlyAnswerTest, AConnectionThatHasNotTakenItsWholeRequestIsNotUsedAgain) {
   constexpr std::size_t kBytes = 64 * 1024 * 1024;
   harness.config.limits.buffer_bytes_max = 4 * kBytes;
+  harness.config.limits.splice_pipes_max = 0;
   start();
   backend->script = [](Peer& peer) { peer.stop_reading(); };
   client->send(post("/app", kBytes) + std::string(kBytes, 'x'));
