@@ -125,8 +125,8 @@ void DownstreamConnection::stash(std::string_view bytes) {
 }
 
 void DownstreamConnection::on_request_head(const http::RequestHead& head) {
-  head_copy_ = head;  // views, into a buffer that stays until the next request begins
-  head_ = &head_copy_;
+  head_ = &head;  // the parser's, as it is until the next request begins
+  client_closes_ = !head.keep_alive;
   head_deadline_set_ = false;
   request_is_whole_ = false;
   is_chunked_ = is_bodiless_ = was_aborted_ = ends_with_connection_ = has_sent_continue_ = false;
@@ -387,6 +387,10 @@ void DownstreamConnection::linger() {
   mode_ = Mode::lingering;
   goes_on_later_ = false;
   worker_.outbox().flush();  // it may refer to what is given back now
+  // A client that has said so sends nothing more: nothing can meet a closed socket and cost it our answer. TLS has its
+  // own goodbye, which shutdown() says.
+  const bool is_last = client_closes_ && request_is_whole_ && pending_.empty() && client_.scheme == "http";
+  if (is_last && stream_->queued_bytes() == 0) return close();
   give_back(pending_);
   pending_offset_ = 0;
   if (exchange_ == nullptr) parser_.discard();

@@ -106,10 +106,10 @@ class DownstreamConnection final : public Downstream,
   Mode mode_ = Mode::http;
   std::unique_ptr<Exchange> exchange_;       // lent by the worker
   const http::RequestHead* head_ = nullptr;  // the parser's, of the request under way
-  http::RequestHead head_copy_;
   std::span<const http::Field> request_trailers_;  // the parser's
   bool request_is_whole_ = true;
   bool client_has_ended_ = false;  // FIN
+  bool client_closes_ = false;     // it has said that this request is its last
   bool closes_ = false;            // after this response
   bool is_chunked_ = false;        // this response is
   bool is_bodiless_ = false;

@@ -8,6 +8,7 @@ namespace {
 class ReusedConnectionTest : public ::testing::Test {
  protected:
   void SetUp() override {
+    harness.config.workers = 1;  // the one that is held
     harness.start();
     harness.apply({Harness::endpoint("/app", backend)}, {}, true);
     client = harness.connect();
@@ -41,7 +42,7 @@ TEST_F(ReusedConnectionTest, BytesFromBeforeTheRequestAreNotItsAnswer) {
 }
 
 TEST_F(ReusedConnectionTest, APostThatHasNotLeftGoesToAFreshConnection) {
-  std::string answer = ask_while(kPost, [](Peer& peer) { peer.half_close(); });
+  std::string answer = ask_while(kPost, [](Peer& peer) { peer.close(); });
   EXPECT_TRUE(answer.ends_with("real")) << answer;
   EXPECT_EQ(backend.peers.size(), 2u);
 }
