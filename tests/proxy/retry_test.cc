@@ -177,9 +177,9 @@ TEST_F(RetryTest, TakesA408OnAReusedConnectionForItsEndAndNotForTheAnswer) {
   auto answer = backend.script;
   const std::string late = "HTTP/1.1 408 Request Time-out\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
   auto too_late = [&](Peer& peer) {
-    backend.script = answer;
     peer.send(late);
     peer.half_close();
+    backend.script = answer;  // last: it ends this function's captures
   };
   backend.script = too_late;
   EXPECT_TRUE(harness.ask(*client, kGet).ends_with("\r\n\r\na")) << client->received;
