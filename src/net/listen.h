@@ -54,9 +54,9 @@ class Listener {
   virtual ~Listener() = default;  // closes the socket: what waits in its queue is reset
   virtual void pause() = 0;       // stop accepting; the kernel queues
   virtual void resume() = 0;
-  // For a stop without a reset, before accept_all_queued() and closing: from here on the kernel ignores new clients (SYN
-  // dropped: they try again after a second and find whoever listens then), while handshakes under way still finish.
-  // False: this socket has no handshakes (unix), or the kernel cannot do it.
+  // For a stop without a reset, before accept_all_queued() and closing: from here on the kernel ignores new clients
+  // (SYN dropped: they try again after a second and find whoever listens then), while handshakes under way still
+  // finish. False: this socket has no handshakes (unix), or the kernel cannot do it.
   virtual bool ignore_new_clients() = 0;
   // Until EAGAIN, also when paused, for a final stop. False: descriptors ran out, or the call came from the callback of
   // an accept, which goes on to the end.

@@ -104,8 +104,8 @@ class DownstreamConnection final : public Downstream,
   ClientInfo client_;
   http::RequestParser parser_;
   Mode mode_ = Mode::http;
-  std::unique_ptr<Exchange> exchange_;       // lent by the worker
-  const http::RequestHead* head_ = nullptr;  // the parser's, of the request under way
+  std::unique_ptr<Exchange> exchange_;             // lent by the worker
+  const http::RequestHead* head_ = nullptr;        // the parser's, of the request under way
   std::span<const http::Field> request_trailers_;  // the parser's
   bool request_is_whole_ = true;
   bool client_has_ended_ = false;  // FIN
