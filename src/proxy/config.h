@@ -75,8 +75,11 @@ struct RetryPolicy {         // routes[].retry; absent: only the free retries (d
     bool operator==(const StatusRange&) const = default;
   };
   std::vector<StatusRange> when_statuses;  // `503` or `502-504`
-  int budget_percent = 20;                 // `budget: 20%` of requests, above a floor of kRetriesPerSecondMin
-  std::optional<Duration> per_try;         // time for one try; absent: timeouts.first_byte alone
+  // `grpc-unavailable`: calls that were answered with this status and nothing else. Of any method: whoever names a
+  // status says that its calls may be sent again.
+  std::vector<int> when_grpc;
+  int budget_percent = 20;          // `budget: 20%` of requests, above a floor of kRetriesPerSecondMin
+  std::optional<Duration> per_try;  // time for one try; absent: timeouts.first_byte alone
 };
 inline constexpr int kRetriesPerSecondMin = 10;  // retries a second that are always within the budget, per process
 

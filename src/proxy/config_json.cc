@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "proxy/grpc.h"
+
 namespace lotse::proxy {
 namespace {
 
@@ -27,6 +29,7 @@ Json to_json(const RetryPolicy& retry) {
     when.push_back(range.first == range.last ? fmt::format("{}", range.first)
                                              : fmt::format("{}-{}", range.first, range.last));
   }
+  for (const int status : retry.when_grpc) when.push_back(fmt::format("grpc-{}", grpc_status_name(status)));
   Json json = {{"attempts", retry.attempts}, {"when", when}, {"budget", percent(retry.budget_percent)}};
   if (retry.per_try) json["per_try"] = format_duration(*retry.per_try);
   return json;

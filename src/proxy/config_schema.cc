@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "model/app_id.h"
+#include "proxy/grpc.h"
 
 namespace lotse::proxy {
 namespace {
@@ -92,6 +93,13 @@ void read_when(R& reader, const Located& at, RetryPolicy& into) {
       into.when_connect = true;
     } else if (*text == "refused") {
       into.when_refused = true;
+    } else if (text->starts_with("grpc-")) {
+      const int status = grpc_status_from_name(std::string_view(*text).substr(5));
+      if (status > kGrpcOk) {
+        into.when_grpc.push_back(status);
+      } else {
+        reader.problem(item, "no status of gRPC that can be tried again; as in grpc-unavailable");
+      }
     } else {
       auto status = [](std::string_view digits) -> int {  // 0: not a 5xx
         if (digits.size() != 3 || digits[0] != '5') return 0;
@@ -102,7 +110,9 @@ void read_when(R& reader, const Located& at, RetryPolicy& into) {
       int first = status(std::string_view(*text).substr(0, dash));
       int last = dash == std::string::npos ? first : status(std::string_view(*text).substr(dash + 1));
       if (first == 0 || last < first) {
-        reader.problem(item, "must be connect, refused, a status like 503 or a range like 502-504");
+        reader.problem(
+            item,
+            "must be connect, refused, a status like 503, a range like 502-504 or one of gRPC's like grpc-unavailable");
       } else {
         into.when_statuses.push_back({first, last});
       }

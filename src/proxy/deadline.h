@@ -3,6 +3,7 @@
 // waits; must not move. One loop thread.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -17,9 +18,13 @@ class Deadline {
       : loop_(loop), on_over_(std::move(on_over)), timer_(loop.timers(), [this] { look(); }) {}
 
   void set(Duration from_now) {
-    at_ = loop_.now() + from_now;
-    if (!timer_.is_armed() || timer_.deadline() > at_) timer_.start(from_now);
+    const Instant now = loop_.now();
+    at_ = std::min(now + from_now, latest_);
+    if (!timer_.is_armed() || timer_.deadline() > at_) timer_.start(std::max(at_ - now, Duration::zero()));
   }
+  // Whatever is set from here on, this comes first. Instant::max(): nothing does.
+  void set_latest(Instant latest) { latest_ = latest; }
+  bool is_latest_over() const { return loop_.now() >= latest_; }
   void clear() { at_ = Instant::max(); }  // the timer may still fire, and finds nothing to do
   void stop() {                           // for objects about to be kept in a free list or destroyed
     at_ = Instant::max();
@@ -39,7 +44,7 @@ class Deadline {
 
   net::Loop& loop_;
   std::function<void()> on_over_;
-  Instant at_ = Instant::max();
+  Instant at_ = Instant::max(), latest_ = Instant::max();
   net::Timer timer_;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "http/url.h"
+#include "proxy/grpc.h"
 #include "proxy/worker.h"
 
 namespace lotse::proxy {
@@ -69,6 +70,7 @@ void Exchange::start(DownstreamUser& downstream, const http::RequestHead& head) 
   stats_ = &worker_.unrouted_stats();
   keeps_body_ = head.has_body();
   worker_.counters().requests.add();
+  if (is_grpc_call(head)) begin_call();
 
   std::string_view matched;
   if (!read_path(matched)) return;
@@ -242,7 +244,10 @@ void Exchange::on_downstream_gone() {
 
 void Exchange::on_response_head(const http::ResponseHead& head) {
   if (head.status < 200) return relay_interim(head);
-  worker_.failures().on_answer(*endpoint_, head.status);
+  if (is_call_) grpc_status_ = grpc_status_of(head.fields).value_or(-1);
+  // A call that was answered with nothing but this says of the endpoint what a 503 does.
+  worker_.failures().on_answer(*endpoint_, grpc_status_ == kGrpcUnavailable ? 503 : head.status);
+  if (grpc_status_ > kGrpcOk && retry_call()) return;
   if (retry_.takes(head.status) && retry_status(head.status)) return;
   append_response_fields(head, response_fields_);
   ResponseOut out{.status = head.status,
@@ -316,6 +321,7 @@ void Exchange::on_response_end(std::span<const http::Field> trailers) {
   if (phase_ != Phase::responding) return;
   let_endpoint_go();
   response_fields_.clear();
+  if (is_call_ && grpc_status_ < 0) grpc_status_ = grpc_status_of(trailers).value_or(-1);
   if (!trailers.empty() && head_->accepts_trailers()) append_trailers(trailers, nullptr, response_fields_);
   downstream_->send_end(response_fields_);
   finish();
@@ -383,6 +389,7 @@ void Exchange::answer(int status, std::string_view text, bool try_later) {
   if (phase_ == Phase::waiting || phase_ == Phase::confirming) leave_queue();
   if (upstream_ != nullptr) std::exchange(upstream_, nullptr)->abandon();
   if (head_was_sent_) return abort(text);
+  if (is_call_) return answer_call(status, text);
   status_ = status;
   head_was_sent_ = true;
   error_ = arena_.copy(text);
@@ -418,6 +425,7 @@ void Exchange::finish() {
   AppWorkerStats& stats = my_stats();
   auto by_class = static_cast<std::size_t>(status_ / 100);
   stats.requests_by_class[by_class < stats.requests_by_class.size() ? by_class : 0].add();
+  if (is_call_) stats.grpc_statuses[static_cast<std::size_t>(final_grpc_status())].add();
   stats.body_bytes_in.add(bytes_in_);
   stats.body_bytes_out.add(bytes_out_);
   if (status_ != 101) stats.total.record(took);
@@ -471,6 +479,9 @@ void Exchange::reset() {
   upstream_has_ended_ = downstream_has_ended_ = may_repeat_ = false;
   stalled_bytes_ = stalled_request_bytes_ = 0;
   status_ = 0;
+  grpc_status_ = -1;
+  is_call_ = false;
+  deadline_.set_latest(Instant::max());
   bytes_in_ = bytes_out_ = 0;
   first_byte_ = {};
   deadline_.clear();

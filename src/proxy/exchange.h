@@ -157,9 +157,17 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   bool replay_on_fresh();
   bool take_budget(bool is_configured);
   bool retry_status(int status);
+  bool retry_answered(const char* reason);
   void note_failure(const UpstreamFailure& failure);
   void answer_failure();
   void keep_for_replay(std::string_view bytes);
+
+  // gRPC (exchange_grpc.cc).
+  void begin_call();
+  void on_call_deadline();
+  void answer_call(int http_status, std::string_view text);
+  bool retry_call();
+  int final_grpc_status() const;
 
   Worker& worker_;
   DownstreamUser* downstream_ = nullptr;
@@ -197,6 +205,8 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   std::string_view error_;                          // for the access log: static text or in the arena
   std::string_view logged_task_, logged_endpoint_;  // in the arena; only while there is an access log
   int status_ = 0;
+  int grpc_status_ = -1;  // as the client gets it; -1: not known yet
+  bool is_call_ = false;  // of gRPC
   std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
   Instant started_{}, sent_at_{};  // sent_at_: of the try under way; before it is sent, when it began to connect
   Duration first_byte_{};

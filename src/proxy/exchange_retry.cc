@@ -157,12 +157,17 @@ bool Exchange::take_budget(bool is_configured) {
 // An answer that the route's `retry` names: thrown away, unless this was the last try.
 bool Exchange::retry_status(int status) {
   if (!http::is_idempotent(head_->method) || !may_replay() || (head_->has_body() && !request_is_whole_)) return false;
+  return retry_answered(status == 502   ? "answered 502"
+                        : status == 504 ? "answered 504"
+                                        : "answered with a status to retry");
+}
+
+bool Exchange::retry_answered(const char* reason) {
   Slot* slot = worker_.routing().slot(slot_);
   if (slot == nullptr || !slot->set->has_usable() || !take_budget(true)) return false;
   std::exchange(upstream_, nullptr)->abandon();
-  UpstreamFailure answered{.stage = UpstreamFailure::Stage::in_answer, .code = Errc::unavailable, .was_reused = true};
-  answered.reason = status == 502 ? "answered 502" : status == 504 ? "answered 504" : "answered with a status to retry";
-  note_failure(answered);
+  note_failure(
+      {.stage = UpstreamFailure::Stage::in_answer, .code = Errc::unavailable, .was_reused = true, .reason = reason});
   may_repeat_ = true;
   worker_.counters().retries.add();
   stats_->per_worker[worker_.index()].retries.add();

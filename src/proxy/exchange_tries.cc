@@ -196,8 +196,10 @@ void Exchange::send_request() {
     upstream_->send_body(body_);
     worker_.counters().upstream_bytes_out.add(body_.size());
   }
-  // Only what may be sent a second time is worth keeping: idempotent requests whose body fits.
-  const bool may_repeat = http::is_idempotent(head_->method) || upstream_->may_refuse();
+  // Only what may be sent a second time is worth keeping: idempotent requests whose body fits, and calls of gRPC that
+  // the route wants to be tried again.
+  const bool may_repeat =
+      http::is_idempotent(head_->method) || upstream_->may_refuse() || (is_call_ && retry_.when_grpc.any());
   if (!may_repeat || body_.size() > worker_.config().limits.buffer_bytes_max) {
     keeps_body_ = false;
     if (!body_.empty()) {
@@ -229,6 +231,7 @@ void Exchange::arm_for_answer() {
 // Too late --------------------------------------------------------------------------------------------------------
 
 void Exchange::on_deadline() {
+  if (deadline_.is_latest_over()) return on_call_deadline();
   const TimeoutsConfig& timeouts = worker_.config().timeouts;
   switch (phase_) {
     case Phase::waiting:

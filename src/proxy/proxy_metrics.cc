@@ -111,6 +111,8 @@ constexpr CounterMetric kCounters[] = {
     {"lotse_queue_timeouts_total", "Requests that waited for a connection in vain.", &WorkerCounters::queue_timeouts},
     {"lotse_queue_refusals_total", "Requests refused because their app's queue was full.",
      &WorkerCounters::queue_refusals},
+    {"lotse_grpc_deadlines_total", "gRPC calls that were over before their answer was.",
+     &WorkerCounters::grpc_deadlines},
     {"lotse_tls_failures_total", "TLS handshakes that failed or were too slow.", &WorkerCounters::tls_failures},
     {"lotse_tls_resumptions_total", "TLS handshakes that resumed a session.", &WorkerCounters::tls_resumptions},
     {"lotse_retry_refusals_total", "Retries that were not made because the budget was spent.",
@@ -176,6 +178,18 @@ constexpr AppMetric kAppCounters[] = {
 };
 
 using Stats = std::map<model::AppId, std::unique_ptr<AppStats>>;
+
+void write_calls(Text& text, const Stats& apps) {
+  text.head("lotse_app_grpc_calls_total", "counter", "gRPC calls by app and grpc-status, as their clients got it.");
+  for (const auto& [id, stats] : apps) {
+    for (std::size_t status = 0; status < std::tuple_size_v<decltype(AppWorkerStats::grpc_statuses)>; ++status) {
+      std::uint64_t sum = 0;
+      for (const AppWorkerStats& part : stats->per_worker) sum += part.grpc_statuses[status].get();
+      if (sum == 0) continue;
+      text.line("lotse_app_grpc_calls_total", fmt::format("app=\"{}\",status=\"{}\"", escaped(id), status), sum);
+    }
+  }
+}
 
 template <std::size_t SplitBits>
 void write_histogram(Text& text, const Stats& apps, const char* name, const char* help,
@@ -360,6 +374,7 @@ void Proxy::Impl::write_metrics(std::string& out) const {
   write_requests(text, shared->unrouted);
   for (const auto& [id, stats] : registry->stats()) write_requests(text, *stats);
   write_apps(text, registry->stats());
+  write_calls(text, registry->stats());
   write_endpoints(text, *registry);
 
   write_ejections(text, *registry, *detector, replica);

@@ -17,6 +17,7 @@ RetryRules compile(const RetryPolicy& policy) {
       rules.when_statuses.set(static_cast<std::size_t>(status - 500));
     }
   }
+  for (const int status : policy.when_grpc) rules.when_grpc.set(static_cast<std::size_t>(status));
   return rules;
 }
 

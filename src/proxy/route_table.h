@@ -33,6 +33,7 @@ struct RetryRules {
   int attempts = 0;  // 0: only the free retries
   bool when_connect = false, when_refused = false;
   std::bitset<100> when_statuses;  // 500 + index
+  std::bitset<17> when_grpc;       // by grpc-status
   int budget_percent = 0;
   Duration per_try{};  // zero: none
   bool takes(int status) const {

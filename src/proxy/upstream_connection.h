@@ -14,24 +14,23 @@
 #include "proxy/endpoint_record.h"
 #include "proxy/memory_share.h"
 #include "proxy/preconnect.h"
+#include "proxy/upstream.h"
 #include "proxy/upstream_link.h"
 #include "proxy/upstream_pool.h"
 
 namespace lotse::proxy {
 
 class Worker;
-struct InUpstreams;  // tag: every upstream connection of the worker
 
-class UpstreamConnection final : public UpstreamLink,
+class UpstreamConnection final : public Upstream,
+                                 public UpstreamLink,
                                  public net::StreamListener,
                                  public http::ResponseListener,
                                  public ListNode<InPool>,
-                                 public ListNode<InIdleList>,
-                                 public ListNode<InPreconnect>,
-                                 public ListNode<InUpstreams> {
+                                 public ListNode<InPreconnect> {
  public:
   UpstreamConnection(Worker& worker, EndpointRecord& record);
-  ~UpstreamConnection();
+  ~UpstreamConnection() override;
 
   void connect(UpstreamUser& user);   // on_upstream_connected or on_upstream_failed follows, from the loop
   void connect_for_pool();            // for nobody yet: it is idle once it is made, and gone when it fails
@@ -65,7 +64,6 @@ class UpstreamConnection final : public UpstreamLink,
   // The endpoint has said for how long it keeps an idle connection, and that is about over: a request would race its
   // FIN.
   bool is_about_to_close(Instant now) const { return now - idle_since_ >= idle_max_; }
-  Instant idle_since() const { return idle_since_; }  // of one that connects for the pool: since when it does
 
  private:
   friend class UpstreamPools;
@@ -117,7 +115,6 @@ class UpstreamConnection final : public UpstreamLink,
   bool may_be_repeated_ = false;                                    // idempotent and without a body
   bool downstream_has_ended_ = false, upstream_has_ended_ = false;  // FINs of a tunnel
   Duration idle_max_ = Duration::max();                             // from the endpoint's Keep-Alive field
-  Instant idle_since_{};
 };
 
 }  // namespace lotse::proxy

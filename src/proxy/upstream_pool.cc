@@ -31,13 +31,17 @@ void UpstreamPools::put(UpstreamConnection& connection) {
   if (open_ > bounds_.connections_max || connection.state().pool.open > bounds_.per_endpoint_max)
     return connection.abandon();
   connection.state().pool.put(connection);
+  watch_idle(connection);
+}
+
+void UpstreamPools::watch_idle(Upstream& connection) {
   by_age_.push_back(connection);
   if (!oldest_.is_set()) oldest_.set(bounds_.idle_timeout);
 }
 
 bool UpstreamPools::make_room() {
   if (open_ < bounds_.connections_max) return true;
-  UpstreamConnection* oldest = by_age_.front();
+  Upstream* oldest = by_age_.front();
   if (oldest == nullptr) return false;
   worker_.counters().upstream_evictions.add();
   oldest->abandon();
@@ -45,13 +49,13 @@ bool UpstreamPools::make_room() {
 }
 
 void UpstreamPools::close_all_idle() {
-  while (UpstreamConnection* connection = by_age_.front()) connection->abandon();
+  while (Upstream* connection = by_age_.front()) connection->abandon();
 }
 
 // One timer for all: it sleeps until the oldest of the moment is due, however often that one was used meanwhile.
 void UpstreamPools::close_old_ones() {
   Instant now = worker_.loop().now();
-  while (UpstreamConnection* oldest = by_age_.front()) {
+  while (Upstream* oldest = by_age_.front()) {
     Duration idle = now - oldest->idle_since();
     if (idle < bounds_.idle_timeout) return oldest_.set(bounds_.idle_timeout - idle);
     worker_.counters().upstream_idle_closes.add();

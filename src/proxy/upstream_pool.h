@@ -9,13 +9,13 @@
 #include "base/clock.h"
 #include "proxy/deadline.h"
 #include "proxy/intrusive_list.h"
+#include "proxy/upstream.h"
 
 namespace lotse::proxy {
 
 class UpstreamConnection;
 class Worker;
-struct InPool;      // tag: idle, in its endpoint's pool
-struct InIdleList;  // tag: idle, by age, over all endpoints of the worker
+struct InPool;  // tag: idle, in its endpoint's pool
 
 class UpstreamPool {
  public:
@@ -40,6 +40,7 @@ class UpstreamPools {
   void configure(const Bounds& bounds) { bounds_ = bounds; }
 
   void put(UpstreamConnection& connection);  // its answer is over: to its endpoint's pool
+  void watch_idle(Upstream& connection);     // nobody uses it: it goes when that lasts, or when room is needed
   // Is there room for one more? Closes the longest idle one for it, whichever endpoint it belongs to.
   bool make_room();
   bool has_unused_room() const { return open_ < bounds_.connections_max; }
@@ -56,7 +57,7 @@ class UpstreamPools {
   Worker& worker_;
   Bounds bounds_;
   std::size_t open_ = 0;
-  IntrusiveList<UpstreamConnection, InIdleList> by_age_;  // the longest idle in front
+  IntrusiveList<Upstream, InIdleList> by_age_;  // the longest idle in front
   Deadline oldest_;
 };
 

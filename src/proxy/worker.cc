@@ -76,7 +76,7 @@ void Worker::shut_down() {
     close_retired();
     retired_listeners_.clear();
     while (Downstream* connection = downstreams_.front()) connection->close();
-    while (UpstreamConnection* connection = upstreams_.front()) connection->abandon();
+    while (Upstream* connection = upstreams_.front()) connection->abandon();
   }
   access_log_.reset();
   accept_again_.stop();
@@ -279,10 +279,15 @@ void Worker::release(std::unique_ptr<Exchange> exchange) {
 }
 
 UpstreamConnection& Worker::open_upstream(EndpointRecord& record) {
-  auto* connection = new UpstreamConnection(*this, record);  // owned by upstreams_ until buried
-  upstreams_.push_back(*connection);
-  counters_.upstream_open.add();
+  auto* connection = new UpstreamConnection(*this, record);
+  keep(*connection);
   return *connection;
+}
+
+// Owned by upstreams_ until it is buried.
+void Worker::keep(Upstream& connection) {
+  upstreams_.push_back(connection);
+  counters_.upstream_open.add();
 }
 
 void Worker::on_endpoint_free(EndpointRecord& record) {
@@ -292,7 +297,7 @@ void Worker::on_endpoint_free(EndpointRecord& record) {
   if (state.is_removed || state.state == model::EndpointState::draining) shared_.on_drained(record.shared_from_this());
 }
 
-void Worker::bury(UpstreamConnection& connection) {
+void Worker::bury(Upstream& connection) {
   connection.ListNode<InUpstreams>::unlink();
   counters_.upstream_open.subtract();
   has_capacity_ = true;

@@ -119,7 +119,8 @@ class Worker {
   void on_endpoint_free(EndpointRecord& record);  // its in_flight has gone down
   IntrusiveList<Exchange, InWaiting>& waiting() { return waiting_; }
   IntrusiveList<DownstreamUser, InFinished>& finished() { return finished_; }
-  void bury(UpstreamConnection& connection);  // closed: destroyed when the callbacks are done
+  void keep(Upstream& connection);  // until it is buried
+  void bury(Upstream& connection);  // closed: destroyed when the callbacks are done
   void bury(Downstream& connection);
   // A connection of a client that is ready for HTTP: plain, or with its handshake done.
   void admit(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream);
@@ -161,11 +162,11 @@ class Worker {
   std::vector<std::shared_ptr<WorkerListener>> listeners_;
   std::vector<std::shared_ptr<WorkerListener>> retired_listeners_;  // take what is queued, then close
   IntrusiveList<Downstream, InDownstreams> downstreams_;
-  IntrusiveList<UpstreamConnection, InUpstreams> upstreams_;
+  IntrusiveList<Upstream, InUpstreams> upstreams_;
   std::vector<std::unique_ptr<Exchange>> free_exchanges_;
   IntrusiveList<Exchange, InWaiting> waiting_;
   IntrusiveList<DownstreamUser, InFinished> finished_;
-  std::vector<std::unique_ptr<UpstreamConnection>> dead_upstreams_;
+  std::vector<std::unique_ptr<Upstream>> dead_upstreams_;
   std::vector<std::unique_ptr<Downstream>> dead_downstreams_;
   Deadline accept_again_, close_retired_;
   std::size_t downstream_count_ = 0;

@@ -24,6 +24,7 @@ struct alignas(64) WorkerCounters {
   Counter header_timeouts, request_timeouts, idle_timeouts, stream_timeouts, tunnel_timeouts;
   Counter first_byte_timeouts, queue_timeouts;
   Counter linger_timeouts;                  // clients that went on sending what nobody wants
+  Counter grpc_deadlines;                   // calls that were over before their answer was
   Counter queue_waits, queue_refusals;      // requests that had to wait; the app's queue was full
   Counter retry_refusals;                   // the budget was spent
   Counter accept_pauses;                    // at the bound of downstream connections

@@ -207,7 +207,8 @@ const std::vector<BadCase>& bad_cases() {
       {"NoTarget", with_routes("  - {match: {path: /}, to: []}\n"), {"lb.yaml:4:24: routes[0].to: names no app"}},
       {"StatusNotRetried",
        with_routes("  - {match: {path: /}, to: /a, retry: {when: [404]}}\n"),
-       {"lb.yaml:4:47: routes[0].retry.when[0]: must be connect, refused, a status like 503 or a range like 502-504"}},
+       {"lb.yaml:4:47: routes[0].retry.when[0]: must be connect, refused, a status like 503, a range like 502-504 or "
+        "one of gRPC's like grpc-unavailable"}},
       {"ExposeWithoutApp",
        "version: 1\nexpose: {host: apps.example.com}\n",
        {"lb.yaml:2:10: expose.host: must hold {app}, as in \"{app}.apps.example.com\""}},
