@@ -10,6 +10,8 @@ find_package(tl-expected REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
 pkg_check_modules(libuv REQUIRED IMPORTED_TARGET libuv)
 pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(libcurl REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(libarchive REQUIRED IMPORTED_TARGET libarchive)
 
 # llhttp: a system libllhttp where there is one, else the C sources that Debian's node-llhttp installs. Strict mode is
 # a compile-time choice and off by default in the header, so every user of the header must see it as well.

@@ -7,6 +7,7 @@
 #include "agent/agent_api.h"
 #include "agent/data_dir.h"
 #include "agent/docker_runtime.h"
+#include "agent/fetcher.h"
 #include "agent/metrics_text.h"
 #include "agent/node_resources.h"
 #include "agent/outbox.h"
@@ -61,6 +62,7 @@ struct Agent::Impl {
   void add_stray_status(const model::TaskId& task, TaskState state, const std::string& message);
   std::optional<model::TaskHealth> health_of(const model::TaskId& task) const;
   std::string metrics() const;
+  void remove_unknown_sandboxes();
 
   void stop(std::function<void(const std::string&)> on_progress, std::function<void()> on_done);
   void look_whether_stopped();
@@ -73,6 +75,7 @@ struct Agent::Impl {
   NodeResources resources;
   std::unique_ptr<Outbox> outbox;
   std::unique_ptr<RecordStore> records;
+  std::unique_ptr<Fetcher> fetcher;
   std::unique_ptr<ProcessRuntime> processes;
   std::unique_ptr<DockerRuntime> docker;
   bool uses_docker = true;  // false with RuntimeChoice::process, unless an earlier life left containers
@@ -122,7 +125,10 @@ Result<net::Address, Problem> Agent::Impl::start() {
             data->path(), bound->to_string(), host);
   tasks->load();
   uses_docker = options.runtime != RuntimeChoice::process || tasks->has_docker_records();
-  if (uses_docker) docker->connect();
+  if (uses_docker)
+    docker->connect();
+  else
+    remove_unknown_sandboxes();
   link->start();
   return *bound;
 }
@@ -130,10 +136,11 @@ Result<net::Address, Problem> Agent::Impl::start() {
 void Agent::Impl::build(const http::Endpoint& scheduler) {
   resources = read_node_resources(data->path());
   records = std::make_unique<RecordStore>(data->records_path());
-  processes = std::make_unique<ProcessRuntime>(loop, data->path(), host,
+  fetcher = std::make_unique<Fetcher>(loop, data->path(), options.fetch);
+  processes = std::make_unique<ProcessRuntime>(loop, data->path(), *fetcher, host,
                                                [this](const model::TaskId& task) { tasks->on_runtime_news(task); });
   docker = std::make_unique<DockerRuntime>(
-      loop, options.docker_socket, [this] { return container_context(); }, data->sandboxes_path(), data->data_id(),
+      loop, options.docker_socket, [this] { return container_context(); }, *fetcher, data->data_id(),
       docker_callbacks());
   prober = std::make_unique<Prober>(loop);
   build_tasks();
@@ -147,7 +154,9 @@ DockerRuntime::Callbacks Agent::Impl::docker_callbacks() {
           .on_listed =
               [this, is_first = true](const std::vector<ListedContainer>& containers) mutable {
                 tasks->on_containers(containers);
-                if (std::exchange(is_first, false)) link->register_now();
+                if (!std::exchange(is_first, false)) return;
+                remove_unknown_sandboxes();  // not before: a container may be all that is left of a task
+                link->register_now();
               },
           .on_availability = [this] { link->register_now(); }};
 }
@@ -165,6 +174,7 @@ void Agent::Impl::build_tasks() {
       .choose_runtime = [this](const model::App& app) { return choose_runtime(app); },
       .is_listed = [this] { return is_listed(); },
       .has_unacknowledged = [this](const model::TaskId& task) { return outbox->has_status_of(task); },
+      .is_short_of_disk = [this] { return is_short_of_disk(data->path()); },
       .on_stray_status = [this](const model::TaskId& task, TaskState state,
                                 const std::string& message) { add_stray_status(task, state, message); }};
   tasks = std::make_unique<Tasks>(std::move(context), std::move(policy));
@@ -280,6 +290,10 @@ std::optional<model::TaskHealth> Agent::Impl::health_of(const model::TaskId& tas
   return health;
 }
 
+void Agent::Impl::remove_unknown_sandboxes() {
+  fetcher->remove_unknown([this](const model::TaskId& task) { return tasks->find(task) != nullptr; });
+}
+
 std::string Agent::Impl::metrics() const {
   MetricsText text;
   std::map<TaskState, double> by_state;
@@ -305,6 +319,15 @@ std::string Agent::Impl::metrics() const {
            static_cast<double>(prober->probes()));
   text.one("lotse_agent_probe_failures_total", "counter", "Probes that failed.",
            static_cast<double>(prober->failures()));
+  const Fetcher::Counters& fetches = fetcher->counters();
+  text.one("lotse_agent_fetches_total", "counter", "Tasks whose sandboxes were filled by fetching.",
+           static_cast<double>(fetches.fetches));
+  text.one("lotse_agent_fetch_failures_total", "counter", "Those that failed, or that nobody wanted any more.",
+           static_cast<double>(fetches.failures));
+  text.one("lotse_agent_fetched_bytes_total", "counter", "Bytes downloaded, copied and unpacked.",
+           static_cast<double>(fetches.bytes));
+  text.one("lotse_agent_fetches_waiting", "gauge", "Tasks that wait in line to fetch.",
+           static_cast<double>(fetcher->waiting()));
   return text.text();
 }
 

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/fetch_budget.h"
 #include "base/result.h"
 #include "model/agent_protocol.h"
 #include "net/address.h"
@@ -39,6 +40,7 @@ struct AgentOptions {
   RuntimeChoice runtime = RuntimeChoice::automatic;
   std::string docker_socket = "/var/run/docker.sock";
   std::optional<double> cpus, mem_mib, disk_mib;          // absent: what the machine has
+  FetchBounds fetch;                                      // --fetch-*
   bool kill_tasks_on_stop = false;                        // `lotse dev`: stop() ends and removes every task of ours
   Duration stop_deadline = std::chrono::seconds(30);      // stop() with kill_tasks_on_stop gives up after this
   Duration heartbeat_interval = std::chrono::seconds(3);  // registrations; the scheduler suspects us after 10 s

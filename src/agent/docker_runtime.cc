@@ -2,7 +2,8 @@
 
 #include <fmt/core.h>
 
-#include "agent/durable_file.h"
+#include <charconv>
+
 #include "base/log.h"
 #include "net/awaitables.h"
 #include "net/loop.h"
@@ -24,15 +25,32 @@ bool may_have_run_out_of_memory(const Observation& seen) {
 
 std::string ownership_label(const std::string& data_id) { return fmt::format("{}={}", kLabelDataId, data_id); }
 
+// A user given by number is the same one on both sides of the container's wall; what a name means, its image says.
+std::optional<SandboxOwner> owner_in_container(const model::App& app) {
+  if (!app.user) return std::nullopt;
+  auto number = [](std::string_view text) -> std::optional<int> {
+    int value = 0;
+    auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (code != std::errc{} || end != text.data() + text.size() || value < 0) return std::nullopt;
+    return value;
+  };
+  std::string_view user = *app.user;
+  std::size_t colon = user.find(':');
+  auto uid = number(user.substr(0, colon));
+  if (!uid) return std::nullopt;
+  auto gid = colon == std::string_view::npos ? std::nullopt : number(user.substr(colon + 1));
+  return SandboxOwner{*uid, gid.value_or(0)};
+}
+
 RuntimeError refused(std::string words) { return {RuntimeError::Outcome::refused, std::move(words)}; }
 
 }  // namespace
 
 DockerRuntime::DockerRuntime(net::Loop& loop, const std::string& socket_path, std::function<ContainerContext()> context,
-                             std::string sandboxes_path, std::string data_id, Callbacks callbacks)
+                             Fetcher& fetcher, std::string data_id, Callbacks callbacks)
     : loop_(loop),
       context_(std::move(context)),
-      sandboxes_path_(std::move(sandboxes_path)),
+      fetcher_(fetcher),
       data_id_(std::move(data_id)),
       callbacks_(std::move(callbacks)),
       docker_(loop, socket_path),
@@ -106,10 +124,12 @@ Async<Outcome<Observation>> DockerRuntime::look(model::TaskId task) {
 
 Async<Outcome<Unit>> DockerRuntime::create(model::LaunchTask launch, std::function<void(bool)> on_interruptible) {
   ContainerContext context = context_();
-  context.sandbox_path = sandboxes_path_ + "/" + launch.task;
+  context.sandbox_path = fetcher_.sandbox_of(launch.task);
   auto body = container_body(launch, context);
   if (!body) co_return fail(refused(body.error().text()));
-  if (Done made = make_folders(context.sandbox_path); !made) co_return fail(refused(made.error().text()));
+  auto making = fetcher_.make_sandbox(launch, owner_in_container(launch.app), on_interruptible);
+  auto made = co_await making;
+  if (!made) co_return fail(made.error());
 
   std::string image = with_tag(launch.app.container->image);
   bool may_pull = true;
@@ -149,7 +169,7 @@ Async<Outcome<Unit>> DockerRuntime::remove(model::TaskId task) {
   co_return removed;
 }
 
-void DockerRuntime::forget(const model::TaskId& task) { remove_tree(sandboxes_path_ + "/" + task); }
+void DockerRuntime::forget(const model::TaskId& task) { fetcher_.remove_sandbox(task); }
 
 Async<Outcome<CommandResult>> DockerRuntime::run_command(model::LaunchTask launch, std::string command,
                                                          Duration timeout) {

@@ -11,6 +11,7 @@
 #include "agent/docker_body.h"
 #include "agent/docker_client.h"
 #include "agent/docker_events.h"
+#include "agent/fetcher.h"
 #include "agent/runtime.h"
 
 namespace lotse::agent {
@@ -24,7 +25,7 @@ class DockerRuntime final : public Runtime {
     std::function<void()> on_availability;  // problem() changed
   };
   DockerRuntime(net::Loop& loop, const std::string& socket_path, std::function<ContainerContext()> context,
-                std::string sandboxes_path, std::string data_id, Callbacks callbacks);
+                Fetcher& fetcher, std::string data_id, Callbacks callbacks);
 
   void connect();
   const std::string& problem() const { return problem_; }  // empty: Docker answers
@@ -51,7 +52,8 @@ class DockerRuntime final : public Runtime {
 
   net::Loop& loop_;
   std::function<ContainerContext()> context_;  // asked per launch: the cluster is learned late
-  std::string sandboxes_path_, data_id_;
+  Fetcher& fetcher_;
+  std::string data_id_;
   Callbacks callbacks_;
   std::string problem_ = "The Docker daemon was not reached yet";
   bool has_listed_ = false, was_tried_ = false;

@@ -20,4 +20,9 @@ NodeResources read_node_resources(const std::string& data_path) {
   return resources;
 }
 
+bool is_short_of_disk(const std::string& data_path) {
+  struct statvfs disk {};
+  return ::statvfs(data_path.c_str(), &disk) == 0 && disk.f_bavail < disk.f_blocks / 10;
+}
+
 }  // namespace lotse::agent

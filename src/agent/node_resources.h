@@ -10,5 +10,6 @@ struct NodeResources {
   double cpus = 0, mem_mib = 0, disk_mib = 0;
 };
 NodeResources read_node_resources(const std::string& data_path);
+bool is_short_of_disk(const std::string& data_path);  // less than a tenth is free
 
 }  // namespace lotse::agent

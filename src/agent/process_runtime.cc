@@ -113,16 +113,17 @@ class CommandRun {
 
 }  // namespace
 
-ProcessRuntime::ProcessRuntime(net::Loop& loop, std::string data_path, std::string host,
+ProcessRuntime::ProcessRuntime(net::Loop& loop, std::string data_path, Fetcher& fetcher, std::string host,
                                std::function<void(const model::TaskId&)> on_news)
     : loop_(loop),
       data_path_(std::move(data_path)),
       host_(std::move(host)),
+      fetcher_(fetcher),
       on_news_(std::move(on_news)),
       poll_timer_(loop.timers(), [this] { poll(); }) {}
 
 ProcessRuntime::Paths ProcessRuntime::paths_of(const model::TaskId& task) const {
-  return {data_path_ + "/processes/" + task, data_path_ + "/sandboxes/" + task};
+  return {data_path_ + "/processes/" + task, fetcher_.sandbox_of(task)};
 }
 
 Async<Outcome<Observation>> ProcessRuntime::look(model::TaskId task) { co_return look_now(task); }
@@ -158,24 +159,25 @@ Observation ProcessRuntime::look_now(const model::TaskId& task) {
   return seen;
 }
 
-Async<Outcome<Unit>> ProcessRuntime::create(model::LaunchTask launch, std::function<void(bool)>) {
+Async<Outcome<Unit>> ProcessRuntime::create(model::LaunchTask launch, std::function<void(bool)> on_interruptible) {
   if (!launch.app.cmd) {
     co_return fail(
         refused("this agent runs plain processes only and the app has no cmd to run; it needs an agent with Docker"));
   }
-  Paths paths = paths_of(launch.task);
-  for (const std::string& folder : {paths.control, paths.sandbox}) {
-    if (Done made = make_folders(folder); !made) co_return fail(refused(made.error().text()));
-  }
+  std::optional<SandboxOwner> owner;
   if (launch.app.user) {
     auto account = account_of(*launch.app.user);
     if (!account) co_return fail(refused(fmt::format("no user \"{}\" on this machine", *launch.app.user)));
-    for (const std::string& folder : {paths.control, paths.sandbox}) {
-      if (::chown(folder.c_str(), static_cast<uid_t>(account->uid), static_cast<gid_t>(account->gid)) != 0) {
-        co_return fail(
-            refused(fmt::format("{}: cannot give it to user {}: {}", folder, *launch.app.user, std::strerror(errno))));
-      }
-    }
+    owner = SandboxOwner{account->uid, account->gid};
+  }
+  auto making = fetcher_.make_sandbox(launch, owner, std::move(on_interruptible));
+  auto made = co_await making;
+  if (!made) co_return fail(made.error());
+  Paths paths = paths_of(launch.task);  // the control folder last: while it is not there, nothing is
+  if (Done folder = make_folders(paths.control); !folder) co_return fail(refused(folder.error().text()));
+  if (owner && ::chown(paths.control.c_str(), static_cast<uid_t>(owner->uid), static_cast<gid_t>(owner->gid)) != 0) {
+    co_return fail(refused(
+        fmt::format("{}: cannot give it to user {}: {}", paths.control, *launch.app.user, std::strerror(errno))));
   }
   co_return Unit{};
 }
@@ -204,7 +206,8 @@ Outcome<Unit> ProcessRuntime::spawn(const model::LaunchTask& launch) {
   Paths paths = paths_of(launch.task);
   auto options = options_for(launch);
   if (!options) return fail(refused(options.error().text()));
-  constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;  // appending, so that cutting the file works
+  constexpr int kFlags =
+      O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC;  // appending, so that cutting the file works
   net::UniqueFd out(::open(paths.out().c_str(), kFlags, 0644)), err(::open(paths.err().c_str(), kFlags, 0644));
   if (!out || !err)
     return fail(refused(fmt::format("{}: cannot create logs: {}", paths.sandbox, std::strerror(errno))));
@@ -282,16 +285,12 @@ Async<Outcome<Unit>> ProcessRuntime::stop(model::TaskId task, Duration grace) {
 }
 
 Async<Outcome<Unit>> ProcessRuntime::remove(model::TaskId task) {
-  forget(task);
+  running_.erase(task);
+  remove_tree(paths_of(task).control);
   co_return Unit{};
 }
 
-void ProcessRuntime::forget(const model::TaskId& task) {
-  Paths paths = paths_of(task);
-  running_.erase(task);
-  remove_tree(paths.sandbox);
-  remove_tree(paths.control);
-}
+void ProcessRuntime::forget(const model::TaskId& task) { fetcher_.remove_sandbox(task); }
 
 Async<Outcome<CommandResult>> ProcessRuntime::run_command(model::LaunchTask launch, std::string command,
                                                           Duration timeout) {

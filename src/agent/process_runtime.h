@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/fetcher.h"
 #include "agent/process_identity.h"
 #include "agent/runtime.h"
 #include "net/process.h"
@@ -20,7 +21,7 @@ class ProcessRuntime final : public Runtime {
  public:
   static constexpr std::int64_t kLogBytesMax = 10 * 1024 * 1024;  // of stdout and of stderr; one older part is kept
 
-  ProcessRuntime(net::Loop& loop, std::string data_path, std::string host,
+  ProcessRuntime(net::Loop& loop, std::string data_path, Fetcher& fetcher, std::string host,
                  std::function<void(const model::TaskId&)> on_news);
 
   Async<Outcome<Observation>> look(model::TaskId task) override;
@@ -52,6 +53,7 @@ class ProcessRuntime final : public Runtime {
 
   net::Loop& loop_;
   std::string data_path_, host_;
+  Fetcher& fetcher_;
   std::function<void(const model::TaskId&)> on_news_;
   std::map<model::TaskId, std::unique_ptr<net::Process>> children_;  // started by this process: their end is told
   std::map<model::TaskId, ProcessIdentity> running_;                 // ours or adopted; adopted ones are polled

@@ -55,7 +55,8 @@ class Runtime {
   virtual Async<Outcome<Unit>> start(model::LaunchTask launch) = 0;
   virtual Async<Outcome<Unit>> stop(model::TaskId task, Duration grace) = 0;  // returns when it has ended
   virtual Async<Outcome<Unit>> remove(model::TaskId task) = 0;                // absent is fine
-  virtual void forget(const model::TaskId& task) = 0;  // it is absent: its folders on this machine go
+  // It is absent, and has been long enough for people to look: its sandbox goes. Again: changes nothing.
+  virtual void forget(const model::TaskId& task) = 0;
   virtual Async<Outcome<CommandResult>> run_command(model::LaunchTask launch, std::string command,
                                                     Duration timeout) = 0;
   virtual Async<std::string> log_tail(model::TaskId task, std::size_t bytes_max) = 0;

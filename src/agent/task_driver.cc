@@ -268,7 +268,6 @@ Async<Unit> TaskDriver::clean_up() {
 }
 
 void TaskDriver::finish() {
-  runtime_.forget(record_.id());
   record_.phase = Phase::done;
   save(Sync::no);
 }

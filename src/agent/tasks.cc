@@ -173,6 +173,7 @@ void Tasks::forget_old() {
   forget_timer_.start(kForgetInterval);
   std::int64_t now_ms = context_.loop.clock().wall().time_since_epoch().count();
   std::int64_t kept_ms = std::chrono::duration_cast<std::chrono::milliseconds>(kOverKept).count();
+  bool is_short_of_disk = policy_.is_short_of_disk();
   std::vector<std::pair<std::int64_t, model::TaskId>> over;
   for (const auto& [task, driver] : drivers_) {
     if (driver->record().phase == Phase::done && driver->is_settled())
@@ -180,8 +181,10 @@ void Tasks::forget_old() {
   }
   std::sort(over.begin(), over.end());
   for (std::size_t i = 0; i < over.size(); ++i) {
-    bool is_beyond_bound = over.size() - i > kOverMax;
-    if (!is_beyond_bound && over[i].first + kept_ms > now_ms) break;
+    bool is_beyond_bound = over.size() - i > kOverMax, is_old = over[i].first + kept_ms <= now_ms;
+    if (!is_beyond_bound && !is_old && !is_short_of_disk) break;
+    context_.runtime_of(drivers_.at(over[i].second)->record().runtime).forget(over[i].second);
+    if (!is_beyond_bound && !is_old) continue;  // its last words stay
     context_.records.remove(over[i].second);
     drivers_.erase(over[i].second);
   }

@@ -18,7 +18,7 @@ namespace lotse::agent {
 class Tasks {
  public:
   static constexpr std::size_t kAliveMax = 4096;  // launches beyond fail with a sentence
-  static constexpr std::size_t kOverMax = 256;    // records of ended tasks, with their last words
+  static constexpr std::size_t kOverMax = 256;    // ended tasks whose last words and sandboxes are kept
   static constexpr Duration kOverKept = std::chrono::minutes(10);
 
   struct Policy {
@@ -26,6 +26,7 @@ class Tasks {
     std::function<Result<RuntimeKind, Problem>(const model::App&)> choose_runtime;
     std::function<bool()> is_listed;  // every container of ours is known: an unknown task is unknown for certain
     std::function<bool(const model::TaskId&)> has_unacknowledged;
+    std::function<bool()> is_short_of_disk;  // then sandboxes of ended tasks go at once
     // A status of a task we have no record of.
     std::function<void(const model::TaskId&, model::TaskState, const std::string& message)> on_stray_status;
   };

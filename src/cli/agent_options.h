@@ -14,6 +14,7 @@ namespace lotse::cli {
 struct AgentArguments {
   agent::AgentOptions options;
   std::string ports = "31000-32000", runtime = "docker";
+  std::string fetch_size = "4g", fetch_timeout = "10m", fetch_cache = "2g";
   std::vector<std::string> attributes;
 };
 

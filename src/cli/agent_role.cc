@@ -1,4 +1,9 @@
 // `lotse agent`.
+#include <fmt/core.h>
+
+#include <tuple>
+
+#include "agent/docker_parameters.h"
 #include "base/log.h"
 #include "cli/agent_options.h"
 #include "cli/commands.h"
@@ -6,6 +11,26 @@
 #include "net/loop.h"
 
 namespace lotse::cli {
+namespace {
+
+Result<Unit, Problem> resolve_fetch(AgentArguments& arguments) {
+  agent::FetchBounds& bounds = arguments.options.fetch;
+  for (auto [option, text, bytes] : {std::tuple{"--fetch-size", &arguments.fetch_size, &bounds.bytes_max},
+                                     std::tuple{"--fetch-cache", &arguments.fetch_cache, &bounds.cache_bytes_max}}) {
+    auto size = agent::parse_size(*text);
+    if (!size) return fail(Problem{option, fmt::format("\"{}\" is no size; write for example 500m or 4g", *text)});
+    *bytes = *size;
+  }
+  auto timeout = parse_duration(arguments.fetch_timeout);
+  if (!timeout || *timeout <= Duration::zero()) {
+    return fail(Problem{"--fetch-timeout",
+                        fmt::format("\"{}\" is no duration; write for example 90s or 10m", arguments.fetch_timeout)});
+  }
+  bounds.time_max = std::chrono::duration_cast<std::chrono::milliseconds>(*timeout);
+  return Unit{};
+}
+
+}  // namespace
 
 Result<Unit, Problem> resolve(AgentArguments& arguments) {
   auto ports = parse_port_range(arguments.ports);
@@ -14,6 +39,7 @@ Result<Unit, Problem> resolve(AgentArguments& arguments) {
   auto runtime = agent::parse_runtime_choice(arguments.runtime);
   if (!runtime) return fail(runtime.error());
   arguments.options.runtime = *runtime;
+  if (auto read = resolve_fetch(arguments); !read) return read;
   for (const std::string& text : arguments.attributes) {
     auto attribute = parse_attribute(text);
     if (!attribute) return fail(attribute.error());
@@ -78,6 +104,15 @@ void add_agent(CLI::App& root, Invocation& invocation) {
   command->add_option("--docker", options.docker_socket, "The Docker Engine's socket")
       ->capture_default_str()
       ->type_name("PATH");
+  command->add_option("--fetch-size", arguments->fetch_size, "What one task may fetch into its sandbox")
+      ->capture_default_str()
+      ->type_name("SIZE");
+  command->add_option("--fetch-timeout", arguments->fetch_timeout, "How long one task may fetch")
+      ->capture_default_str()
+      ->type_name("TIME");
+  command->add_option("--fetch-cache", arguments->fetch_cache, "How much is kept of what is fetched with cache: true")
+      ->capture_default_str()
+      ->type_name("SIZE");
   command->callback([arguments, &invocation] { invocation.exit_code = run_agent(*arguments); });
 }
 

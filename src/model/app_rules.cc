@@ -58,12 +58,23 @@ void check_command(const App& app, Broken& broken) {
   }
 }
 
+bool can_be_fetched(std::string_view uri) {
+  for (std::string_view start : {"http://", "https://", "file:///", "file://localhost/", "/"}) {
+    if (uri.starts_with(start)) return true;
+  }
+  return false;
+}
+
 void check_fetch(const App& app, Broken& broken) {
   for (std::size_t index = 0; index < app.fetch.size(); ++index) {
     const Fetch& fetch = app.fetch[index];
     bool is_uri = !fetch.uri.empty() && std::none_of(fetch.uri.begin(), fetch.uri.end(),
                                                      [](char byte) { return static_cast<unsigned char>(byte) <= ' '; });
-    if (!is_uri) broken.add(item("/fetch", index, "uri"), "URI has invalid syntax.");
+    if (!is_uri) {
+      broken.add(item("/fetch", index, "uri"), "URI has invalid syntax.");
+    } else if (!can_be_fetched(fetch.uri)) {
+      broken.add(item("/fetch", index, "uri"), "cannot be fetched: only http://, https:// and file:///path can");
+    }
     bool leaves = fetch.dest_path.starts_with('/') || ("/" + fetch.dest_path + "/").find("/../") != std::string::npos;
     if (leaves) broken.add(item("/fetch", index, "destPath"), "must be a path within the sandbox");
   }

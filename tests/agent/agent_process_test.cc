@@ -276,7 +276,7 @@ TEST_F(AgentWithProcesses, StopLeavesTasksAloneUnlessAsked) {
   ASSERT_TRUE(run_until(loop, [&] { return stopped; }));
   ASSERT_FALSE(progress.empty());
   EXPECT_EQ(progress.front(), "stopping 1 task");
-  EXPECT_FALSE(std::filesystem::exists(folder.path() + "/data/sandboxes/" + launch.task));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() + "/data/processes/" + launch.task));
 }
 
 TEST_F(AgentWithProcesses, CommandChecksDecideHealth) {

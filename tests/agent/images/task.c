@@ -43,6 +43,15 @@ static int run(int count, char** words) {
     fprintf(stderr, "said\n");
     return 0;
   }
+  if (strcmp(mode, "cat") == 0) {
+    for (int i = 1; i < count; ++i) {
+      FILE* file = fopen(words[i], "r");
+      if (file == NULL) return 2;
+      for (int c = getc(file); c != EOF; c = getc(file)) putchar(c);
+      fclose(file);
+    }
+    return 0;
+  }
   if (strcmp(mode, "env") == 0) {
     extern char** environ;
     for (char** entry = environ; *entry != NULL; ++entry) puts(*entry);
