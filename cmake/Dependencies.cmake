@@ -12,6 +12,7 @@ pkg_check_modules(libuv REQUIRED IMPORTED_TARGET libuv)
 pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(libcurl REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(libarchive REQUIRED IMPORTED_TARGET libarchive)
+pkg_check_modules(libnghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
 
 # llhttp: a system libllhttp where there is one, else the C sources that Debian's node-llhttp installs. Strict mode is
 # a compile-time choice and off by default in the header, so every user of the header must see it as well.

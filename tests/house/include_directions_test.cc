@@ -28,7 +28,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude{
 
 // Headers that one room alone may see.
 const std::map<std::string, std::string> kOnlyIn{
-    {"uv.h", "net"}, {"llhttp.h", "http"}, {"sqlite3.h", "scheduler/server"}};
+    {"uv.h", "net"}, {"llhttp.h", "http"}, {"nghttp2.h", "http"}, {"sqlite3.h", "scheduler/server"}};
 
 std::string room_of(const std::string& path) {
   for (const auto& [room, below] : kMayInclude) {

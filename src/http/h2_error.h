@@ -1,0 +1,28 @@
+// Why an HTTP/2 stream or connection ended (RFC 9113 section 7). Values are those on the wire.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace lotse::http {
+
+enum class H2Error : std::uint32_t {
+  no_error = 0,
+  protocol_error = 1,
+  internal_error = 2,
+  flow_control_error = 3,
+  settings_timeout = 4,
+  stream_closed = 5,
+  frame_size_error = 6,
+  refused_stream = 7,
+  cancel = 8,
+  compression_error = 9,
+  connect_error = 10,
+  enhance_your_calm = 11,
+  inadequate_security = 12,
+  http_1_1_required = 13,
+};
+
+std::string_view to_string(H2Error error);  // as the RFC writes it: "PROTOCOL_ERROR"; "UNKNOWN" for others
+
+}  // namespace lotse::http
