@@ -140,8 +140,8 @@ void Agent::Impl::build(const http::Endpoint& scheduler) {
   processes = std::make_unique<ProcessRuntime>(loop, data->path(), *fetcher, host,
                                                [this](const model::TaskId& task) { tasks->on_runtime_news(task); });
   docker = std::make_unique<DockerRuntime>(
-      loop, options.docker_socket, [this] { return container_context(); }, *fetcher, data->data_id(),
-      docker_callbacks());
+      loop, options.docker_socket, [this] { return container_context(); }, *fetcher, options.docker_config,
+      data->data_id(), docker_callbacks());
   prober = std::make_unique<Prober>(loop);
   build_tasks();
   build_link(scheduler);

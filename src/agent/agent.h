@@ -39,6 +39,7 @@ struct AgentOptions {
   std::map<std::string, std::string> attributes;
   RuntimeChoice runtime = RuntimeChoice::automatic;
   std::string docker_socket = "/var/run/docker.sock";
+  std::string docker_config;  // config.json with the credentials of registries; read at each pull; empty: none
   std::optional<double> cpus, mem_mib, disk_mib;          // absent: what the machine has
   FetchBounds fetch;                                      // --fetch-*
   bool kill_tasks_on_stop = false;                        // `lotse dev`: stop() ends and removes every task of ours

@@ -189,7 +189,7 @@ Async<Outcome<Unit>> DockerClient::remove(std::string container) {
   co_return fail(error);
 }
 
-Async<Outcome<Unit>> DockerClient::pull(std::string image) {
+Async<Outcome<Unit>> DockerClient::pull(std::string image, std::string registry_auth) {
   Slots::Acquire acquire(pulls_);
   Slots::Permit permit = co_await acquire;
   LineSplitter lines;
@@ -204,8 +204,9 @@ Async<Outcome<Unit>> DockerClient::pull(std::string image) {
       if (auto words = parse_pull_error(line)) error = std::move(words);
     });
   };
-  StreamedFetch fetch(client_, request("POST", "/images/create?fromImage=" + http::percent_encode(image)),
-                      kPullDeadline, std::move(on_body));
+  auto asked = request("POST", "/images/create?fromImage=" + http::percent_encode(image));
+  if (!registry_auth.empty()) asked.fields.emplace_back("X-Registry-Auth", std::move(registry_auth));
+  StreamedFetch fetch(client_, std::move(asked), kPullDeadline, std::move(on_body));
   Result<int> status = co_await fetch;
   if (!status) co_return fail(error_from(status.error()));
   if (*status != 200) co_return fail(RuntimeError{RuntimeError::Outcome::refused, docker_words(*status, refused_body)});

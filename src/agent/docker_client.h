@@ -32,7 +32,7 @@ class DockerClient {
   Async<Outcome<Unit>> start(std::string container);
   Async<Outcome<Unit>> stop(std::string container, Duration grace);
   Async<Outcome<Unit>> remove(std::string container);
-  Async<Outcome<Unit>> pull(std::string image);
+  Async<Outcome<Unit>> pull(std::string image, std::string registry_auth);  // the field's value; empty: nobody
   Async<Outcome<CommandResult>> exec(std::string container, std::string command, Duration timeout);
   Async<std::string> log_tail(std::string container, std::size_t bytes_max);
   std::unique_ptr<LogFollower> follow_log(const std::string& container, LogCallbacks callbacks);

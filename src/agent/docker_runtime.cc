@@ -47,10 +47,11 @@ RuntimeError refused(std::string words) { return {RuntimeError::Outcome::refused
 }  // namespace
 
 DockerRuntime::DockerRuntime(net::Loop& loop, const std::string& socket_path, std::function<ContainerContext()> context,
-                             Fetcher& fetcher, std::string data_id, Callbacks callbacks)
+                             Fetcher& fetcher, std::string docker_config, std::string data_id, Callbacks callbacks)
     : loop_(loop),
       context_(std::move(context)),
       fetcher_(fetcher),
+      logins_(loop, std::move(docker_config)),
       data_id_(std::move(data_id)),
       callbacks_(std::move(callbacks)),
       docker_(loop, socket_path),
@@ -136,11 +137,10 @@ Async<Outcome<Unit>> DockerRuntime::create(model::LaunchTask launch, std::functi
   for (bool pull_first = launch.app.container->force_pull_image;; pull_first = true) {
     if (pull_first) {
       on_interruptible(true);
-      auto pulling = docker_.pull(image);
+      auto pulling = pull(image, context.sandbox_path);
       auto pulled = co_await pulling;
       on_interruptible(false);
-      // A pull leaves nothing to look for: whatever went wrong, it failed, in Docker's words.
-      if (!pulled) co_return fail(refused(pulled.error().words));
+      if (!pulled) co_return fail(pulled.error());
       may_pull = false;
     }
     auto creating = docker_.create(container_name(launch.task), *body);
@@ -149,6 +149,18 @@ Async<Outcome<Unit>> DockerRuntime::create(model::LaunchTask launch, std::functi
     if (*created) co_return Unit{};
     if (!may_pull) co_return fail(refused(fmt::format("No such image: {}", image)));
   }
+}
+
+// A pull leaves nothing to look for: whatever went wrong, it failed, in Docker's words.
+Async<Outcome<Unit>> DockerRuntime::pull(std::string image, std::string sandbox_path) {
+  auto asking = logins_.login(image, std::move(sandbox_path));
+  RegistryLogin login = co_await asking;
+  auto pulling = docker_.pull(image, std::move(login.field));
+  auto pulled = co_await pulling;
+  if (pulled) co_return Unit{};
+  std::string words = fmt::format("cannot pull {}: {}", image, pulled.error().words);
+  if (sounds_denied(words) && !login.words.empty()) words += fmt::format(" ({})", login.words);
+  co_return fail(refused(std::move(words)));
 }
 
 Async<Outcome<Unit>> DockerRuntime::start(model::LaunchTask launch) {

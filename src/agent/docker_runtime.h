@@ -12,6 +12,7 @@
 #include "agent/docker_client.h"
 #include "agent/docker_events.h"
 #include "agent/fetcher.h"
+#include "agent/registry_logins.h"
 #include "agent/runtime.h"
 
 namespace lotse::agent {
@@ -25,7 +26,7 @@ class DockerRuntime final : public Runtime {
     std::function<void()> on_availability;  // problem() changed
   };
   DockerRuntime(net::Loop& loop, const std::string& socket_path, std::function<ContainerContext()> context,
-                Fetcher& fetcher, std::string data_id, Callbacks callbacks);
+                Fetcher& fetcher, std::string docker_config, std::string data_id, Callbacks callbacks);
 
   void connect();
   const std::string& problem() const { return problem_; }  // empty: Docker answers
@@ -44,6 +45,7 @@ class DockerRuntime final : public Runtime {
   std::unique_ptr<LogFollower> follow_log(const model::TaskId& task, LogCallbacks callbacks) override;
 
  private:
+  Async<Outcome<Unit>> pull(std::string image, std::string sandbox_path);
   void on_up();
   void on_down(const std::string& words);
   void on_event(const DockerEvent& event);
@@ -53,6 +55,7 @@ class DockerRuntime final : public Runtime {
   net::Loop& loop_;
   std::function<ContainerContext()> context_;  // asked per launch: the cluster is learned late
   Fetcher& fetcher_;
+  RegistryLogins logins_;
   std::string data_id_;
   Callbacks callbacks_;
   std::string problem_ = "The Docker daemon was not reached yet";

@@ -11,12 +11,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <coroutine>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <optional>
 
+#include "agent/command_run.h"
 #include "agent/durable_file.h"
 #include "agent/process_log.h"
 #include "agent/task_environment.h"
@@ -71,45 +71,6 @@ std::vector<std::string> environment_for(const model::LaunchTask& launch, const 
   for (const auto& [name, value] : variables) list.push_back(name + "=" + value);
   return list;
 }
-
-// A command that is awaited: `auto code = co_await run;` gives its exit code, or nothing when the time was over; then
-// its whole group is killed. Destroying it kills as well: a check nobody waits for has no business running.
-class CommandRun {
- public:
-  CommandRun(net::Loop& loop, Duration timeout)
-      : timer_(loop.timers(), [this] { finish(std::nullopt); }), timeout_(timeout) {}
-  CommandRun(const CommandRun&) = delete;
-  ~CommandRun() {
-    if (process_ && !ended_) process_->kill(SIGKILL, true);
-  }
-  Result<Unit> spawn(net::Loop& loop, const net::ProcessOptions& options) {
-    auto process = net::Process::spawn(loop, options, [this](int code, int signal) {
-      ended_ = true;
-      finish(signal != 0 ? 128 + signal : code);
-    });
-    if (!process) return fail(process.error());
-    process_ = std::move(*process);
-    timer_.start(timeout_);
-    return Unit{};
-  }
-  bool await_ready() const { return ended_; }
-  void await_suspend(std::coroutine_handle<> waiter) { waiter_ = waiter; }
-  std::optional<int> await_resume() { return code_; }
-
- private:
-  void finish(std::optional<int> code) {
-    timer_.stop();
-    code_ = code;
-    if (!code && process_) process_->kill(SIGKILL, true);
-    if (auto waiter = std::exchange(waiter_, nullptr)) waiter.resume();
-  }
-  net::Timer timer_;
-  Duration timeout_;
-  std::unique_ptr<net::Process> process_;
-  std::coroutine_handle<> waiter_;
-  std::optional<int> code_;
-  bool ended_ = false;
-};
 
 }  // namespace
 

@@ -18,6 +18,9 @@ struct AgentArguments {
   std::vector<std::string> attributes;
 };
 
+// Where the docker program of the same user looks. A service has no $HOME.
+std::string default_docker_config();
+
 // Fills in what is text on the command line; the Problem names the option.
 Result<Unit, Problem> resolve(AgentArguments& arguments);
 

@@ -1,6 +1,9 @@
 // `lotse agent`.
 #include <fmt/core.h>
+#include <pwd.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <tuple>
 
 #include "agent/docker_parameters.h"
@@ -11,6 +14,19 @@
 #include "net/loop.h"
 
 namespace lotse::cli {
+
+std::string default_docker_config() {
+  if (const char* folder = std::getenv("DOCKER_CONFIG"); folder != nullptr && *folder != '\0') {
+    return std::string(folder) + "/config.json";
+  }
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home == '\0') {
+    const passwd* entry = ::getpwuid(::geteuid());
+    home = entry != nullptr ? entry->pw_dir : "";
+  }
+  return std::string(home) + "/.docker/config.json";
+}
+
 namespace {
 
 Result<Unit, Problem> resolve_fetch(AgentArguments& arguments) {
@@ -102,6 +118,12 @@ void add_agent(CLI::App& root, Invocation& invocation) {
       ->capture_default_str()
       ->type_name("RUNTIME");
   command->add_option("--docker", options.docker_socket, "The Docker Engine's socket")
+      ->capture_default_str()
+      ->type_name("PATH");
+  options.docker_config = default_docker_config();
+  command
+      ->add_option("--docker-config", options.docker_config,
+                   "Docker's config.json with the credentials of registries, as `docker login` writes it")
       ->capture_default_str()
       ->type_name("PATH");
   command->add_option("--fetch-size", arguments->fetch_size, "What one task may fetch into its sandbox")

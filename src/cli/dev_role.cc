@@ -49,6 +49,7 @@ class Dev {
     options.data = arguments_.data + "/agent";
     options.id = "dev";
     options.kill_tasks_on_stop = true;
+    options.docker_config = default_docker_config();
     agent_ = std::make_unique<agent::Agent>(loop_, options);
     if (auto started = agent_->start(); !started) return report_failure("dev", started.error());
     auto proxied = arguments_.config.empty() ? proxy_->start_from_text(built_in_config(arguments_, api->to_string()))

@@ -36,7 +36,9 @@ void append_file(std::string& archive, const std::string& name, const std::strin
   archive.resize((archive.size() + 511) / 512 * 512, '\0');
 }
 
-std::string image_archive() {
+}  // namespace
+
+std::string test_image_archive() {
   std::ifstream file(LOTSE_TEST_TASK, std::ios::binary);
   std::string program((std::istreambuf_iterator<char>(file)), {});
   EXPECT_FALSE(program.empty());
@@ -46,8 +48,6 @@ std::string image_archive() {
   archive.append(1024, '\0');
   return archive;
 }
-
-}  // namespace
 
 int free_port() {
   auto listening = net::make_listening_socket(net::Address::parse("0.0.0.0:0").value());
@@ -84,7 +84,7 @@ void DockerFixture::SetUp() {
   docker("POST",
          "/images/create?fromSrc=-&repo=lotse-test-agent&tag=" + std::to_string(::getpid()) +
              "&changes=" + http::percent_encode("ENTRYPOINT [\"/task\"]"),
-         image_archive(), "application/x-tar");
+         test_image_archive(), "application/x-tar");
   ASSERT_EQ(last_status, 200);
 }
 

@@ -45,6 +45,7 @@ class DockerFixture : public AgentFixture {
   std::string image;  // of this test process
 };
 
-int free_port();  // free a moment ago; containers cannot bind port 0 and tell us
+std::string test_image_archive();  // for POST /images/create?fromSrc=-
+int free_port();                   // free a moment ago; containers cannot bind port 0 and tell us
 
 }  // namespace lotse::agent
