@@ -30,6 +30,18 @@ std::string endpoint_table(const json& endpoints) {
   return table.is_empty() ? "  no endpoints\n" : table.text();
 }
 
+// "/shop/api (90), /shop/api-v2 (10)"
+std::string targets_of(const json& route) {
+  std::string to;
+  const json targets = route.value("to", json::array());
+  for (const json& target : targets) {
+    to += (to.empty() ? "" : ", ") + target.value("app", "") +
+          (target.contains("port") ? ":" + target.value("port", "") : "");
+    if (targets.size() > 1) to += fmt::format(" ({})", target.value("weight", 0));
+  }
+  return to;
+}
+
 Result<Unit, Problem> list(ApiClient& client, const ClientOptions& options) {
   auto answer = client.expect_success("GET", "/v1/routes");
   if (!answer) return fail(answer.error());
@@ -37,17 +49,15 @@ Result<Unit, Problem> list(ApiClient& client, const ClientOptions& options) {
   json body = json::parse(answer->body, nullptr, false);
   Table routes({"HOST", "PATH", "TO", "FROM"});
   for (const json& route : body.value("routes", json::array())) {
-    std::string to;
-    for (const json& target : route.value("to", json::array())) {
-      to += (to.empty() ? "" : ", ") + target.value("app", "") +
-            (target.contains("port") ? ":" + target.value("port", "") : "");
-      if (route["to"].size() > 1) to += fmt::format(" ({})", target.value("weight", 0));
-    }
     std::string host = route.value("host", "");
-    routes.add({host.empty() ? "*" : host, route.value("path", ""), to, route.value("where", "")});
+    routes.add({host.empty() ? "*" : host, route.value("path", ""), targets_of(route), route.value("where", "")});
   }
+  Table tcp({"TCP LISTENER", "TO", "FROM"});
+  for (const json& route : body.value("tcp", json::array()))
+    tcp.add({route.value("listener", ""), targets_of(route), route.value("where", "")});
   std::string text;
   if (!routes.is_empty()) text += routes.text() + "\n";
+  if (!tcp.is_empty()) text += tcp.text() + "\n";
   json expose = body.value("expose", json::object());
   if (!expose.value("host", "").empty()) text += "exposed by host: " + expose.value("host", "") + "\n";
   if (expose.value("path", false)) text += "exposed by path: /<app id>/...\n";
@@ -76,6 +86,7 @@ Result<Unit, Problem> explain(ApiClient& client, const ClientOptions& options, c
       text += fmt::format(", {:.0f} % of requests", 100.0 * app.value("weight", 0) / weights);
     text += "\n" + endpoint_table(app.value("endpoints", json::array()));
   }
+  if (body.value("closes", false)) text += "\nso connections are closed\n";
   if (body.contains("status")) text += fmt::format("\nso the answer is {}\n", body.value("status", 0));
   print(text);
   return Unit{};
@@ -91,7 +102,7 @@ void add_route(CLI::App& root, Invocation& invocation) {
   CLI::App* command = add_client_command(
       *route, invocation, "explain", "Which rule takes URL, why, and who would get it", Talks::to_proxy,
       [=](ApiClient& client, const ClientOptions& options) { return explain(client, options, *url); });
-  command->add_option("url", *url, "http://host/path")->required()->type_name("URL");
+  command->add_option("url", *url, "http://host/path, tcp://LISTENER")->required()->type_name("URL");
 }
 
 }  // namespace lotse::cli

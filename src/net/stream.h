@@ -55,6 +55,7 @@ class Stream {
   // after `bytes`, when either stream ends, or when no pipe is free; then on_bytes() goes on where on_spliced() ended.
   // False, and nothing has changed: one of the two is no plain socket, `to` has bytes queued, or no pipe is free.
   virtual bool splice_to(Stream& /*to*/, std::uint64_t /*bytes*/) { return false; }
+  virtual void end_splice() {}  // on_bytes() goes on where on_spliced() ended
   // The next read brings no more than this, so that what follows a head is still there to be spliced.
   virtual void limit_next_read(std::size_t /*bytes_max*/) {}
 

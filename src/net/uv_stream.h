@@ -36,6 +36,7 @@ class UvStream final : public Stream {
   std::size_t queued_bytes() const override;
   std::size_t undelivered_bytes() const override;
   bool splice_to(Stream& to, std::uint64_t bytes) override;
+  void end_splice() override { unlink_splice(); }
   void limit_next_read(std::size_t bytes_max) override { next_read_bytes_max_ = bytes_max; }
   void shutdown() override;
   void reset() override;

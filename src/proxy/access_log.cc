@@ -43,14 +43,16 @@ char* put_milliseconds(char* out, std::string_view name, Duration duration) {  /
   return out;
 }
 
-std::size_t bytes_max(const AccessLogEntry& entry) {
+std::size_t bytes_max(std::initializer_list<std::string_view> texts) {
   constexpr std::size_t kNamesAndNumbers = 512;
   std::size_t bytes = kNamesAndNumbers;
-  for (std::string_view text :
-       {entry.client, entry.method, entry.host, entry.path, entry.app, entry.task, entry.endpoint, entry.error}) {
-    bytes += json_string_bytes_max(text);
-  }
+  for (std::string_view text : texts) bytes += json_string_bytes_max(text);
   return bytes;
+}
+
+std::size_t bytes_max(const AccessLogEntry& entry) {
+  return bytes_max(
+      {entry.client, entry.method, entry.host, entry.path, entry.app, entry.task, entry.endpoint, entry.error});
 }
 
 }  // namespace
@@ -85,14 +87,25 @@ std::string_view AccessLogBuffer::time_of_turn() {
   return time_text_;
 }
 
-void AccessLogBuffer::write(const AccessLogEntry& entry) {
-  const std::size_t room = bytes_max(entry);
+char* AccessLogBuffer::begin_line(std::size_t room) {
   if (block_.size > 0 && block_.capacity - block_.size < room) flush();
   if (block_.capacity == 0) block_.reserve(kBlockBytes + 4096);
   char* out = block_.reserve(room);
   out = put(out, R"({"time":")");
   out = put(out, time_of_turn());
   *out++ = '"';
+  return out;
+}
+
+void AccessLogBuffer::end_line(char* out) {
+  out = put(out, "}\n");
+  block_.commit(out);
+  if (block_.size >= kBlockBytes) return flush();
+  if (!deadline_.is_set()) deadline_.set(kFlushInterval);
+}
+
+void AccessLogBuffer::write(const AccessLogEntry& entry) {
+  char* out = begin_line(bytes_max(entry));
   out = put_field(out, R"(,"client":)", entry.client);
   out = put_field(out, R"(,"method":)", entry.method);
   out = put_field(out, R"(,"host":)", entry.host);
@@ -107,10 +120,24 @@ void AccessLogBuffer::write(const AccessLogEntry& entry) {
   out = put_field(out, R"(,"endpoint":)", entry.endpoint);
   if (entry.attempts > 0) out = put_count(out, R"(,"attempts":)", static_cast<std::uint64_t>(entry.attempts));
   out = put_field(out, R"(,"error":)", entry.error);
-  out = put(out, "}\n");
-  block_.commit(out);
-  if (block_.size >= kBlockBytes) return flush();
-  if (!deadline_.is_set()) deadline_.set(kFlushInterval);
+  end_line(out);
+}
+
+void AccessLogBuffer::write_connection(const ConnectionLogEntry& entry) {
+  char* out = begin_line(bytes_max({entry.listener, entry.client, entry.app, entry.task, entry.endpoint, entry.error}));
+  out = put_field(out, R"(,"client":)", entry.client);
+  out = put_field(out, R"(,"listener":)", entry.listener);
+  out = put(out, R"(,"protocol":"tcp")");
+  out = put_count(out, R"(,"bytes_in":)", entry.bytes_in);
+  out = put_count(out, R"(,"bytes_out":)", entry.bytes_out);
+  out = put_milliseconds(out, R"(,"duration_ms":)", entry.took);
+  if (entry.connect > Duration::zero()) out = put_milliseconds(out, R"(,"connect_ms":)", entry.connect);
+  out = put_field(out, R"(,"app":)", entry.app);
+  out = put_field(out, R"(,"task":)", entry.task);
+  out = put_field(out, R"(,"endpoint":)", entry.endpoint);
+  if (entry.attempts > 0) out = put_count(out, R"(,"attempts":)", entry.attempts);
+  out = put_field(out, R"(,"error":)", entry.error);
+  end_line(out);
 }
 
 void AccessLogBuffer::flush() {

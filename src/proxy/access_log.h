@@ -88,15 +88,27 @@ struct AccessLogEntry {
   std::string_view error;
 };
 
+struct ConnectionLogEntry {  // a connection of a TCP listener
+  std::string_view listener, client;
+  std::uint64_t bytes_in = 0, bytes_out = 0;  // from the client, to the client
+  Duration took{}, connect{};                 // connect: to the endpoint that has it; 0: none has
+  std::string_view app, task, endpoint;
+  std::uint32_t attempts = 0;
+  std::string_view error;
+};
+
 class AccessLogBuffer {  // one loop thread
  public:
   AccessLogBuffer(net::Loop& loop, AccessLog& log);
   ~AccessLogBuffer() { flush(); }
   void write(const AccessLogEntry& entry);
+  void write_connection(const ConnectionLogEntry& entry);
   void flush();
 
  private:
   std::string_view time_of_turn();
+  char* begin_line(std::size_t bytes_max);
+  void end_line(char* out);
 
   net::Loop& loop_;
   AccessLog& log_;

@@ -23,7 +23,8 @@ struct alignas(64) AppWorkerStats {
   Counter waiting;  // now, for a connection
   Counter queue_refusals;
   Counter connect_failures;
-  std::array<Counter, 17> grpc_statuses;  // of calls, by grpc-status as the client got it
+  std::array<Counter, 17> grpc_statuses;               // of calls, by grpc-status as the client got it
+  Counter tunnels, tunnel_bytes_in, tunnel_bytes_out;  // upgrades and connections of TCP listeners
 
   LatencyHistogram total;          // end of the request head to end of the response
   LatencyHistogram first_byte;     // of the last try: request handed to the connection to response head

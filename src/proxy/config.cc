@@ -49,6 +49,11 @@ const AppConfig& Config::app(const model::AppId& id) const {
   return found == apps.end() ? kDefaults : found->second;
 }
 
+std::string_view Config::first_http_listener() const {
+  auto found = std::find_if(listeners.begin(), listeners.end(), [](const auto& one) { return !one.is_tcp(); });
+  return found == listeners.end() ? std::string_view() : std::string_view(found->name);
+}
+
 std::string exposed_host(const std::string& pattern, const model::AppId& app) {
   std::string name;  // "/shop/api" -> "api.shop"
   for (std::size_t end = app.size(); end > 0;) {

@@ -41,13 +41,6 @@ struct ListenerTlsConfig {                                // listeners[].tls; ab
   net::TlsVersion min_version = net::TlsVersion::tls1_2;  // "1.2" or "1.3"; `modern` is 1.3 in any case
 };
 
-struct ListenerConfig {  // listeners[]
-  std::string name;      // unique; routes and metrics name it
-  std::string address;   // "0.0.0.0:80", "[::]:80"; unique
-  net::Address parsed_address;
-  std::optional<ListenerTlsConfig> tls;
-};
-
 struct HostPattern {         // lower case, without port
   std::string text;          // as matched: "shop.example.com", or the suffix ".example.com" of "*.example.com"; "": any
   bool is_wildcard = false;  // one or more labels before the suffix
@@ -64,6 +57,21 @@ struct RouteMatch {                    // routes[].match
 struct WeightedTarget {  // routes[].to[]
   model::AppTarget app;  // "/shop/api" or "/shop/api:port", port by name or index
   int weight = 1;        // 0..1000, relative to the list; an app without endpoints leaves its share to the others
+};
+
+struct TcpConfig {                 // listeners[].tcp; absent: HTTP
+  std::vector<WeightedTarget> to;  // at least one: who gets the connections, bytes as they come
+};
+
+struct ListenerConfig {  // listeners[]
+  std::string name;      // unique; routes and metrics name it
+  std::string address;   // "0.0.0.0:80", "[::]:80"; unique
+  net::Address parsed_address;
+  std::optional<ListenerTlsConfig> tls;
+  std::optional<TcpConfig> tcp;
+  std::string where;  // "listeners[0] (lb.yaml:4)", for explain and logs
+
+  bool is_tcp() const { return tcp.has_value(); }
 };
 
 struct RetryPolicy {         // routes[].retry; absent: only the free retries (design section 5, "Retries")
@@ -198,6 +206,7 @@ struct Config {
   std::vector<ConfigTest> tests;
 
   const AppConfig& app(const model::AppId& id) const;  // defaults when it is not named
+  std::string_view first_http_listener() const;        // its name; empty: there is none
 };
 
 // "/shop/api" under "{app}.apps.example.com" -> "api.shop.apps.example.com" (lower case).

@@ -35,19 +35,24 @@ Json to_json(const RetryPolicy& retry) {
   return json;
 }
 
-Json to_json(const RouteConfig& route) {
+Json to_json(const std::vector<WeightedTarget>& targets) {
   Json to = Json::array();
-  for (const WeightedTarget& target : route.to) {
+  for (const WeightedTarget& target : targets) {
     std::string app = target.app.app + (target.app.port.empty() ? "" : ":" + target.app.port);
     to.push_back({{"app", app}, {"weight", target.weight}});
   }
-  Json json = {{"match", to_json(route.match)}, {"to", to}};
+  return to;
+}
+
+Json to_json(const RouteConfig& route) {
+  Json json = {{"match", to_json(route.match)}, {"to", to_json(route.to)}};
   if (route.retry) json["retry"] = to_json(*route.retry);
   return json;
 }
 
 Json to_json(const ListenerConfig& listener) {
   Json json = {{"name", listener.name}, {"address", listener.address}};
+  if (listener.tcp) json["tcp"] = {{"to", to_json(listener.tcp->to)}};
   if (!listener.tls) return json;
   Json certificates = Json::array();
   for (const CertificateConfig& one : listener.tls->certificates)

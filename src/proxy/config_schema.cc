@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "model/app_id.h"
+#include "proxy/config_tcp.h"
 #include "proxy/grpc.h"
 
 namespace lotse::proxy {
@@ -146,16 +147,7 @@ constexpr Key<WeightedTarget> kTargetKeys[] = {
 
 void read_match(R& reader, const Located& at, RouteConfig& into) { reader.map<RouteMatch>(at, into.match, kMatchKeys); }
 
-void read_to(R& reader, const Located& at, RouteConfig& into) {
-  for (const Located& item : reader.items_or_one(at)) {
-    WeightedTarget target;
-    if (item.node.kind == YamlNode::Kind::scalar)
-      read_target(reader, item, target);
-    else
-      reader.map<WeightedTarget>(item, target, kTargetKeys);
-    into.to.push_back(std::move(target));
-  }
-}
+void read_to(R& reader, const Located& at, RouteConfig& into) { read_targets(reader, at, into.to); }
 
 void read_retry(R& reader, const Located& at, RouteConfig& into) {
   into.retry.emplace();
@@ -223,12 +215,14 @@ constexpr Key<ListenerConfig> kListenerKeys[] = {
     {"name", text_field<&ListenerConfig::name>, true},
     {"address", read_listener_address, true},
     {"tls", read_listener_tls},
+    {"tcp", read_tcp},
 };
 
 void read_listeners(R& reader, const Located& at, Config& into) {
   for (const Located& item : reader.items(at)) {
     ListenerConfig listener;
     reader.map<ListenerConfig>(item, listener, kListenerKeys);
+    listener.where = reader.report().where(item.key);
     into.listeners.push_back(std::move(listener));
   }
 }
@@ -480,6 +474,17 @@ constexpr Key<Config> kConfigKeys[] = {
 };
 
 }  // namespace
+
+void read_targets(ConfigReader& reader, const Located& at, std::vector<WeightedTarget>& into) {
+  for (const Located& item : reader.items_or_one(at)) {
+    WeightedTarget target;
+    if (item.node.kind == YamlNode::Kind::scalar)
+      read_target(reader, item, target);
+    else
+      reader.map<WeightedTarget>(item, target, kTargetKeys);
+    into.push_back(std::move(target));
+  }
+}
 
 void read_config(ConfigReader& reader, const YamlNode& root, Config& into) {
   reader.map<Config>(Located{root, ""}, into, kConfigKeys);

@@ -7,6 +7,9 @@
 
 namespace lotse::proxy {
 
+// Of a list of apps with weights, or one app: what `to` takes everywhere.
+void read_targets(ConfigReader& reader, const Located& at, std::vector<WeightedTarget>& into);
+
 void read_config(ConfigReader& reader, const YamlNode& root, Config& into);
 
 }  // namespace lotse::proxy

@@ -22,6 +22,10 @@ std::set<model::AppId> apps_named_in(const Config& config) {
   for (const RouteConfig& route : config.routes) {
     for (const WeightedTarget& target : route.to) apps.insert(target.app.app);
   }
+  for (const ListenerConfig& listener : config.listeners) {
+    if (!listener.tcp) continue;
+    for (const WeightedTarget& target : listener.tcp->to) apps.insert(target.app.app);
+  }
   for (const SourceConfig& source : config.discovery.sources) {
     for (const auto& [id, endpoints] : source.fixed) apps.insert(id);
   }
@@ -98,7 +102,7 @@ class Replica {
 
 std::vector<ConfigTestResult> run_config_tests(const Config& config, const TestRouter& router) {
   std::vector<ConfigTestResult> results;
-  std::string first_listener = config.listeners.empty() ? "" : config.listeners.front().name;
+  const std::string first_listener(config.first_http_listener());
   for (const ConfigTest& test : config.tests) {
     results.push_back(judge(test, router(test.get, test.listener.empty() ? first_listener : test.listener)));
   }

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "http/url.h"
+#include "proxy/config_tcp.h"
 
 namespace lotse::proxy {
 namespace {
@@ -68,9 +69,12 @@ void validate_listeners(const Config& config, ConfigReport& report) {
   if (config.listeners.empty()) report.warning("listeners", "there are none: nothing is served");
 }
 
-void validate_listener_name(const Config& config, std::string_view name, const std::string& key, ConfigReport& report) {
+void validate_http_listener(const Config& config, std::string_view name, const std::string& key, ConfigReport& report) {
   std::vector<std::string_view> names;
-  for (const ListenerConfig& listener : config.listeners) names.push_back(listener.name);
+  for (const ListenerConfig& listener : config.listeners) {
+    if (listener.name == name && listener.is_tcp()) report.problem(key, "speaks TCP: no request arrives there");
+    names.push_back(listener.name);
+  }
   if (std::find(names.begin(), names.end(), name) != names.end()) return;
   std::string_view near = nearest(name, names);
   report.problem(key, fmt::format("there is no listener \"{}\"{}", name,
@@ -87,7 +91,7 @@ void validate_match(const Config& config, const RouteMatch& match, const std::st
   }
   if (std::string what = problem_of_path(match.path); !what.empty()) report.problem(key + ".path", what);
   for (std::size_t i = 0; i < match.listeners.size(); ++i) {
-    validate_listener_name(config, match.listeners[i], fmt::format("{}.listeners[{}]", key, i), report);
+    validate_http_listener(config, match.listeners[i], fmt::format("{}.listeners[{}]", key, i), report);
   }
 }
 
@@ -100,20 +104,6 @@ bool is_same_match(const RouteMatch& a, const RouteMatch& b) {
   });
 }
 
-void validate_targets(const RouteConfig& route, const std::string& key, ConfigReport& report) {
-  if (route.to.empty()) return report.problem(key + ".to", "names no app");
-  std::set<std::pair<std::string, std::string>> seen;
-  int weights = 0;
-  for (std::size_t i = 0; i < route.to.size(); ++i) {
-    const WeightedTarget& target = route.to[i];
-    weights += target.weight;
-    if (!target.app.app.empty() && !seen.emplace(target.app.app, target.app.port).second) {
-      report.problem(fmt::format("{}.to[{}]", key, i), "the same app twice; give it one weight");
-    }
-  }
-  if (weights == 0) report.problem(key + ".to", "all weights are 0");
-}
-
 void validate_routes(const Config& config, ConfigReport& report) {
   // By host and path, so that a file with thousands of routes is not compared pair by pair.
   std::map<std::pair<std::string, std::string>, std::vector<std::size_t>> same_place;
@@ -121,7 +111,7 @@ void validate_routes(const Config& config, ConfigReport& report) {
     const RouteConfig& route = config.routes[i];
     std::string key = fmt::format("routes[{}]", i);
     validate_match(config, route.match, key + ".match", report);
-    validate_targets(route, key, report);
+    validate_targets(route.to, key, report);
     std::string host = (route.match.host.is_wildcard ? "*" : "") + route.match.host.text;
     std::vector<std::size_t>& others = same_place[{host, route.match.path}];
     auto same = std::find_if(others.begin(), others.end(),
@@ -186,12 +176,17 @@ void validate_discovery(const Config& config, ConfigReport& report) {
     }
   }
   if (schedulers > 0) return;  // who knows what it will announce
-  for (std::size_t i = 0; i < config.routes.size(); ++i) {
-    for (const WeightedTarget& target : config.routes[i].to) {
+  auto warn_of = [&](const std::vector<WeightedTarget>& to, const std::string& key, std::string_view what) {
+    for (const WeightedTarget& target : to) {
       if (target.app.app.empty() || announced.contains(target.app.app)) continue;
-      report.warning(fmt::format("routes[{}].to", i),
-                     fmt::format("no source announces {}: requests get 503", target.app.app));
+      report.warning(key, fmt::format("no source announces {}: {}", target.app.app, what));
     }
+  };
+  for (std::size_t i = 0; i < config.routes.size(); ++i)
+    warn_of(config.routes[i].to, fmt::format("routes[{}].to", i), "requests get 503");
+  for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+    if (config.listeners[i].tcp)
+      warn_of(config.listeners[i].tcp->to, fmt::format("listeners[{}].tcp.to", i), "connections are closed");
   }
 }
 
@@ -199,7 +194,7 @@ void validate_tests(const Config& config, ConfigReport& report) {
   for (std::size_t i = 0; i < config.tests.size(); ++i) {
     std::string key = fmt::format("tests[{}]", i);
     if (!config.tests[i].listener.empty()) {
-      validate_listener_name(config, config.tests[i].listener, key + ".listener", report);
+      validate_http_listener(config, config.tests[i].listener, key + ".listener", report);
     }
     if (config.tests[i].get.empty()) continue;  // missing: said already
     if (auto url = http::parse_url(config.tests[i].get); !url || url->endpoint.host.empty()) {
@@ -226,8 +221,23 @@ void validate_limits(const LimitsConfig& limits, ConfigReport& report) {
 
 }  // namespace
 
+void validate_targets(const std::vector<WeightedTarget>& to, const std::string& key, ConfigReport& report) {
+  if (to.empty()) return report.problem(key + ".to", "names no app");
+  std::set<std::pair<std::string, std::string>> seen;
+  int weights = 0;
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    const WeightedTarget& target = to[i];
+    weights += target.weight;
+    if (!target.app.app.empty() && !seen.emplace(target.app.app, target.app.port).second) {
+      report.problem(fmt::format("{}.to[{}]", key, i), "the same app twice; give it one weight");
+    }
+  }
+  if (weights == 0) report.problem(key + ".to", "all weights are 0");
+}
+
 void validate_config(const Config& config, ConfigReport& report) {
   validate_listeners(config, report);
+  validate_tcp(config, report);
   validate_routes(config, report);
   validate_expose(config.expose, report);
   validate_discovery(config, report);

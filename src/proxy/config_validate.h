@@ -7,6 +7,9 @@
 
 namespace lotse::proxy {
 
+// Of `key`.to: at least one app, none twice, some weight.
+void validate_targets(const std::vector<WeightedTarget>& to, const std::string& key, ConfigReport& report);
+
 void validate_config(const Config& config, ConfigReport& report);
 
 }  // namespace lotse::proxy

@@ -277,7 +277,7 @@ void Exchange::relay_interim(const http::ResponseHead& head) {
     phase_ = Phase::tunnel;
     out.upgrade = head.find("upgrade").value_or(head_->upgrade);
     deadline_.set(worker_.config().timeouts.tunnel_idle);
-    worker_.counters().tunnels.add();
+    begin_tunnel(out.upgrade);
     worker_.failures().on_answer(*endpoint_, head.status);
     downstream_->start_tunnel(out);
   } else {
@@ -288,6 +288,14 @@ void Exchange::relay_interim(const http::ResponseHead& head) {
     }
   }
   response_fields_.clear();
+}
+
+void Exchange::begin_tunnel(std::string_view protocol) {
+  const TunnelKind kind = http::equals_ignoring_case(protocol, "websocket") ? TunnelKind::websocket : TunnelKind::other;
+  tunnel_ = &worker_.counters().tunnels[static_cast<std::size_t>(kind)];
+  tunnel_->total.add();
+  tunnel_->open.add();
+  my_stats().tunnels.add();
 }
 
 void Exchange::note_first_byte() {
@@ -349,6 +357,8 @@ void Exchange::on_downstream_drained() {
 void Exchange::on_tunnel_from_upstream(std::string_view bytes) {
   if (phase_ != Phase::tunnel) return;
   bytes_out_ += bytes.size();
+  tunnel_->bytes_out.add(bytes.size());
+  my_stats().tunnel_bytes_out.add(bytes.size());
   deadline_.set(worker_.config().timeouts.tunnel_idle);
   downstream_->tunnel_write(bytes);
 }
@@ -356,6 +366,8 @@ void Exchange::on_tunnel_from_upstream(std::string_view bytes) {
 void Exchange::on_tunnel_from_downstream(std::string_view bytes) {
   if (phase_ != Phase::tunnel || upstream_ == nullptr) return;
   bytes_in_ += bytes.size();
+  tunnel_->bytes_in.add(bytes.size());
+  my_stats().tunnel_bytes_in.add(bytes.size());
   deadline_.set(worker_.config().timeouts.tunnel_idle);
   upstream_->tunnel_write(bytes);
 }
@@ -419,6 +431,7 @@ void Exchange::abort(std::string_view error) {
 
 void Exchange::finish() {
   if (endpoint_ != nullptr) let_endpoint_go();
+  if (TunnelCounters* tunnel = std::exchange(tunnel_, nullptr)) tunnel->open.subtract();
   phase_ = Phase::over;
   deadline_.clear();
   Duration took = worker_.loop().now() - started_;

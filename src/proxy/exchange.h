@@ -25,6 +25,7 @@ namespace lotse::proxy {
 
 class UpstreamConnection;
 class Worker;
+struct TunnelCounters;
 struct InWaiting;   // tag: waits for a connection slot or for an agent's word
 struct InFinished;  // tag: its exchange is over, to be looked at when the callbacks are done
 
@@ -127,6 +128,7 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   void finish();
   void maybe_end_tunnel();
   void relay_interim(const http::ResponseHead& head);
+  void begin_tunnel(std::string_view protocol);
   void note_first_byte();
   AppWorkerStats& my_stats();
 
@@ -183,6 +185,7 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   bool endpoint_has_agent_ = false;
   UpstreamLink* upstream_ = nullptr;
   AppStats* stats_ = nullptr;
+  TunnelCounters* tunnel_ = nullptr;  // of its kind, while it is one
   RetryRules retry_;
   std::array<Failure, kTriesMax> failures_;
   std::array<const EndpointRecord*, kTriesMax> failed_{};  // to be avoided; compared, never followed

@@ -111,7 +111,8 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
 
   std::vector<ListenerInfo> old = std::exchange(listeners, {});
   for (const ListenerConfig& wanted : new_config->listeners) {
-    ListenerRole role{wanted.name, (*contexts)[wanted.address]};
+    ListenerRole role{wanted.name, (*contexts)[wanted.address], wanted.is_tcp(),
+                      &listener_book.stats_for(wanted.name, workers.size())};
     auto fresh =
         std::find_if(bound.begin(), bound.end(), [&](const auto& one) { return one.first.address == wanted.address; });
     if (fresh == bound.end()) {

@@ -58,6 +58,7 @@ struct Proxy::Impl {
   }
 
   std::string explain(std::string_view url) const;
+  std::string explain_tcp(std::string_view url) const;
   std::string routes_json() const;
   void write_metrics(std::string& out) const;
   std::string stats_json() const;
@@ -71,6 +72,7 @@ struct Proxy::Impl {
   const std::weak_ptr<char> token{alive};  // what workers copy: `alive` itself is the main thread's
   std::shared_ptr<const Config> config;
   std::vector<ListenerInfo> listeners;  // in config order
+  ListenerBook listener_book;
   std::unique_ptr<WorkerShared> shared;
   std::unique_ptr<EndpointRegistry> registry;
   std::unique_ptr<OutlierDetector> detector;

@@ -8,6 +8,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "proxy/prometheus_label.h"
 #include "proxy/proxy_impl.h"
 
 namespace lotse::proxy {
@@ -96,7 +97,6 @@ constexpr CounterMetric kCounters[] = {
     {"lotse_upstream_pool_drops_total", "Pooled connections dropped for unread bytes.", &WorkerCounters::pool_drops},
     {"lotse_retries_total", "Tries on another endpoint.", &WorkerCounters::retries},
     {"lotse_replays_total", "Fresh connections after a dead pooled one.", &WorkerCounters::replays},
-    {"lotse_tunnels_total", "Exchanges that became tunnels (101).", &WorkerCounters::tunnels},
     {"lotse_header_timeouts_total", "Request heads that did not come in time.", &WorkerCounters::header_timeouts},
     {"lotse_request_timeouts_total", "Request bodies that took too long as a whole.",
      &WorkerCounters::request_timeouts},
@@ -125,19 +125,6 @@ constexpr CounterMetric kCounters[] = {
      &WorkerCounters::memory_evictions},
     {"lotse_accept_pauses_total", "Times a worker stopped accepting at the bound.", &WorkerCounters::accept_pauses},
 };
-
-std::string escaped(std::string_view label) {
-  std::string out;
-  for (char c : label) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (c == '\n') {
-      out += "\\n";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -173,6 +160,9 @@ constexpr AppMetric kAppCounters[] = {
      &AppWorkerStats::connect_failures},
     {"lotse_app_requests_waiting", "Requests that wait for a connection to the app.", &AppWorkerStats::waiting,
      "gauge"},
+    {"lotse_app_tunnels_total", "Upgrades and TCP connections, by app.", &AppWorkerStats::tunnels},
+    {"lotse_app_tunnel_bytes_in_total", "Bytes from clients through them, by app.", &AppWorkerStats::tunnel_bytes_in},
+    {"lotse_app_tunnel_bytes_out_total", "Bytes to clients through them, by app.", &AppWorkerStats::tunnel_bytes_out},
     {"lotse_app_queue_refusals_total", "Requests refused because the app's queue was full.",
      &AppWorkerStats::queue_refusals},
 };
@@ -296,6 +286,33 @@ void write_workers(Text& text, const Workers& workers, const StallWatch& watch) 
                    [&](Worker& worker) { return watch.sight(worker.index()).stalls; });
 }
 
+struct TunnelMetric {
+  const char* name;
+  const char* help;
+  Counter TunnelCounters::*counter;
+  const char* type = "counter";
+};
+
+constexpr TunnelMetric kTunnelMetrics[] = {
+    {"lotse_tunnels_total", "Upgrades (101) and connections of TCP listeners that have reached an endpoint.",
+     &TunnelCounters::total},
+    {"lotse_tunnels", "Of these: open ones.", &TunnelCounters::open, "gauge"},
+    {"lotse_tunnel_bytes_in_total", "Bytes from clients through them.", &TunnelCounters::bytes_in},
+    {"lotse_tunnel_bytes_out_total", "Bytes to clients through them.", &TunnelCounters::bytes_out},
+};
+
+void write_tunnels(Text& text, const Workers& workers) {
+  constexpr const char* kProtocols[kTunnelKinds] = {"websocket", "other", "tcp"};
+  for (const TunnelMetric& metric : kTunnelMetrics) {
+    text.head(metric.name, metric.type, metric.help);
+    for (std::size_t i = 0; i < kTunnelKinds; ++i) {
+      std::uint64_t sum = 0;
+      for (const auto& worker : workers) sum += (worker->counters().tunnels[i].*metric.counter).get();
+      text.line(metric.name, fmt::format("protocol=\"{}\"", kProtocols[i]), sum);
+    }
+  }
+}
+
 void write_ejections(Text& text, const EndpointRegistry& registry, const OutlierDetector& detector,
                      const RoutingState& replica) {
   text.head("lotse_ejections_total", "counter", "Endpoints ejected by passive health, by app and reason.");
@@ -361,6 +378,7 @@ void Proxy::Impl::write_metrics(std::string& out) const {
   }
   text.line("lotse_tls_handshakes_total", "version=\"1.2\"", tls12);
   text.line("lotse_tls_handshakes_total", "version=\"1.3\"", tls13);
+  write_tunnels(text, workers);
   std::size_t held = 0;
   for (const auto& worker : workers) held += worker->buffered_bytes();
   text.head("lotse_buffered_bytes", "gauge", "Bytes of heads, bodies and answers that wait to be taken.");
@@ -370,6 +388,7 @@ void Proxy::Impl::write_metrics(std::string& out) const {
   text.head("lotse_downstream_connections_max", "gauge", "Connections of clients that are accepted at most.");
   text.line("lotse_downstream_connections_max", "", shared->downstream_max.load());
   write_workers(text, workers, stall_watch);
+  listener_book.write_metrics(out);
   text.head("lotse_requests_total", "counter", "Requests by app and class of the status; app \"\": none was found.");
   write_requests(text, shared->unrouted);
   for (const auto& [id, stats] : registry->stats()) write_requests(text, *stats);

@@ -60,6 +60,8 @@ std::string host_text(const HostPattern& host) {
 // Invalid UTF-8 in a URL of the asker's must not throw.
 std::string dump(const json& value) { return value.dump(2, ' ', false, json::error_handler_t::replace) + "\n"; }
 
+constexpr std::string_view kTcpScheme = "tcp://";
+
 struct AskedUrl {
   std::string host, path;
 };
@@ -90,12 +92,12 @@ Result<AskedUrl, Problem> parse(std::string_view url) {
 
 std::string Proxy::Impl::explain(std::string_view url) const {
   const Instant now = main_loop.clock().now();
+  if (url.starts_with(kTcpScheme)) return explain_tcp(url);
   auto asked = parse(url);
   if (!asked) return dump({{"url", url}, {"decision", "refused"}, {"why", asked.error().text()}});
   json out{{"url", url}, {"host", asked->host}, {"path", asked->path}};
   // Routes bound to listeners are told for each listener that differs; most configurations have none.
-  std::string_view listener =
-      config && !config->listeners.empty() ? std::string_view(config->listeners.front().name) : "";
+  std::string_view listener = config ? config->first_http_listener() : "";
   RoutingState::Found found = replica.find(asked->host, asked->path, listener, 0);
   if (!found.is_found) {
     out["decision"] = "none";
@@ -129,10 +131,45 @@ std::string Proxy::Impl::explain(std::string_view url) const {
   return dump(out);
 }
 
+// "tcp://postgres" or "tcp://0.0.0.0:5432": a listener by its name or its address.
+std::string Proxy::Impl::explain_tcp(std::string_view url) const {
+  const Instant now = main_loop.clock().now();
+  std::string_view wanted = url.substr(kTcpScheme.size());
+  if (wanted.ends_with('/')) wanted.remove_suffix(1);
+  const RouteTable* table = replica.table();
+  json out{{"url", url}, {"decision", "none"}};
+  for (const ListenerConfig& listener : config ? config->listeners : std::vector<ListenerConfig>()) {
+    if (listener.name != wanted && listener.address != wanted) continue;
+    const Route* route = table != nullptr ? table->tcp().find(listener.name) : nullptr;
+    if (route == nullptr) {
+      out["why"] = fmt::format("listener {} speaks HTTP: ask for a URL", listener.name);
+      return dump(out);
+    }
+    out["decision"] = "tcp";
+    out["listener"] = listener.name;
+    out["why"] = fmt::format("{} passes on what comes to {}", route->where, listener.address);
+    bool is_usable = false;
+    for (const Route::Target& target : route->targets) {
+      out["apps"].push_back(target_json(target, replica, now));
+      const auto& set = replica.slot_at(target.slot).set;
+      is_usable = is_usable || (set && set->has_usable());
+    }
+    out["closes"] = !is_usable;
+    return dump(out);
+  }
+  out["why"] = fmt::format("no listener has the name or the address \"{}\"", wanted);
+  return dump(out);
+}
+
 std::string Proxy::Impl::routes_json() const {
   const Instant now = main_loop.clock().now();
-  json routes = json::array();
+  json routes = json::array(), tcp = json::array();
   if (const RouteTable* table = replica.table()) {
+    for (const Route& route : table->tcp().all()) {
+      json targets = json::array();
+      for (const Route::Target& target : route.targets) targets.push_back(target_json(target, replica, now));
+      tcp.push_back({{"listener", route.listeners.front()}, {"where", route.where}, {"to", targets}});
+    }
     for (const Route& route : table->routes()) {
       json targets = json::array();
       for (const Route::Target& target : route.targets) targets.push_back(target_json(target, replica, now));
@@ -152,7 +189,7 @@ std::string Proxy::Impl::routes_json() const {
       apps[known.endpoint.app].push_back(std::move(endpoint));
     });
   }
-  json out{{"routes", routes}, {"apps", apps}, {"workers", workers.size()}};
+  json out{{"routes", routes}, {"tcp", tcp}, {"apps", apps}, {"workers", workers.size()}};
   if (config) out["expose"] = {{"host", config->expose.host}, {"path", config->expose.path}};
   for (const ListenerInfo& listener : listeners)
     out["listeners"].push_back({{"address", listener.address}, {"bound", listener.bound.to_string()}});

@@ -23,15 +23,19 @@ RetryRules compile(const RetryPolicy& policy) {
 
 }  // namespace
 
-RouteTable::RouteTable(const Config& config, const std::function<SlotIndex(const model::AppTarget&)>& slot_of)
-    : expose_(config.expose) {
+std::vector<Route::Target> compile_targets(const std::vector<WeightedTarget>& to, const SlotOf& slot_of) {
+  std::vector<Route::Target> targets;
+  for (const WeightedTarget& target : to) {
+    targets.push_back({slot_of(target.app), static_cast<std::uint32_t>(std::max(target.weight, 0)), target.app});
+  }
+  return targets;
+}
+
+RouteTable::RouteTable(const Config& config, const SlotOf& slot_of) : tcp_(config, slot_of), expose_(config.expose) {
   routes_.reserve(config.routes.size());
   for (const RouteConfig& given : config.routes) {
     Route route;
-    for (const WeightedTarget& target : given.to) {
-      route.targets.push_back(
-          {slot_of(target.app), static_cast<std::uint32_t>(std::max(target.weight, 0)), target.app});
-    }
+    route.targets = compile_targets(given.to, slot_of);
     route.listeners = given.match.listeners;
     if (given.retry) route.retry = compile(*given.retry);
     route.host = given.match.host;

@@ -3,7 +3,6 @@
 // changes do not touch it. Knows nothing of endpoints; `expose` is in ExposeIndex.
 #pragma once
 
-#include <bitset>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -14,57 +13,23 @@
 #include <utility>
 #include <vector>
 
-#include "model/app_id.h"
 #include "proxy/config.h"
+#include "proxy/route.h"
+#include "proxy/tcp_routes.h"
 
 namespace lotse::proxy {
-
-using SlotIndex = std::uint32_t;
-
-struct TextHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-};
-template <typename Value>
-using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;  // looked up by view: no allocation
-
-// RetryPolicy in a form that an exchange can copy: it outlives the table.
-struct RetryRules {
-  int attempts = 0;  // 0: only the free retries
-  bool when_connect = false, when_refused = false;
-  std::bitset<100> when_statuses;  // 500 + index
-  std::bitset<17> when_grpc;       // by grpc-status
-  int budget_percent = 0;
-  Duration per_try{};  // zero: none
-  bool takes(int status) const {
-    return status >= 500 && status < 600 && when_statuses[static_cast<std::size_t>(status - 500)];
-  }
-};
-
-struct Route {
-  struct Target {
-    SlotIndex slot = 0;
-    std::uint32_t weight = 1;
-    model::AppTarget app;
-  };
-  std::vector<Target> targets;
-  std::vector<std::string> listeners;  // names; empty: all
-  RetryRules retry;
-  HostPattern host;
-  std::string path;
-  std::string where;
-};
 
 class RouteTable {
  public:
   // `slot_of` finds or makes the slot of a target.
-  RouteTable(const Config& config, const std::function<SlotIndex(const model::AppTarget&)>& slot_of);
+  RouteTable(const Config& config, const SlotOf& slot_of);
 
   // The most specific route: exact host, longest wildcard, any host; within each the longest path. `host` is lower case
   // without port, `path` normalised. Null: none.
   const Route* find(std::string_view host, std::string_view path, std::string_view listener) const;
 
   const std::vector<Route>& routes() const { return routes_; }
+  const TcpRoutes& tcp() const { return tcp_; }
   const ExposeConfig& expose() const { return expose_; }
   bool knows_host(std::string_view host) const;  // for telling which step of routing ended a request
 
@@ -83,6 +48,7 @@ class RouteTable {
   std::vector<Route> routes_;
   TextMap<Tree> exact_, wildcard_;  // wildcard_ by suffix: ".example.com"
   Tree any_host_;
+  TcpRoutes tcp_;
   ExposeConfig expose_;
 };
 

@@ -53,6 +53,13 @@ RoutingState::Found RoutingState::find(std::string_view host, std::string_view p
   return {};
 }
 
+RoutingState::Found RoutingState::find_tcp(std::string_view listener, std::uint64_t draw) const {
+  const Route* route = table_ ? table_->tcp().find(listener) : nullptr;
+  if (route == nullptr) return {};
+  const Route::Target& target = choose(*route, draw);
+  return {.route = route, .slot = target.slot, .is_found = true, .app = target.app.app, .by = Found::By::route};
+}
+
 // A target without endpoints leaves its share to the others; if none has any, the first answers for all.
 const Route::Target& RoutingState::choose(const Route& route, std::uint64_t draw) const {
   if (route.targets.size() == 1) return route.targets.front();

@@ -71,6 +71,9 @@ class RoutingState {
   // `host` is lower case without port, `path` normalised. `draw` (any 64 bits) decides between weighted targets.
   Found find(std::string_view host, std::string_view path, std::string_view listener, std::uint64_t draw) const;
 
+  // Of a connection to a TCP listener.
+  Found find_tcp(std::string_view listener, std::uint64_t draw) const;
+
   Slot* slot(SlotRef ref) {
     if (ref.index >= slots_.size()) return nullptr;
     Slot& found = slots_[ref.index];

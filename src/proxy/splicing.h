@@ -14,4 +14,21 @@ inline constexpr std::uint64_t kSplicedBytesMin = 16 * 1024;
 // Where a large body is expected, a read this short takes the head and leaves the body to be spliced.
 inline constexpr std::size_t kHeadReadBytes = 2 * 1024;
 
+// One direction of a tunnel, whose end nobody knows before: is it bulk or chatter? Chatter is cheaper to copy, as a
+// pipe costs two calls more. A large read says bulk, small pieces in a row say chatter.
+class SpliceChoice {
+ public:
+  bool is_bulk(std::size_t bytes_read) const { return bytes_read >= kSplicedBytesMin; }
+  bool is_chatter(std::size_t bytes_spliced) {
+    small_in_a_row_ = bytes_spliced < kSmallBytes ? small_in_a_row_ + 1 : 0;
+    return small_in_a_row_ >= kSmallInARow;
+  }
+  void begin() { small_in_a_row_ = 0; }
+
+ private:
+  static constexpr std::size_t kSmallBytes = 4 * 1024;
+  static constexpr int kSmallInARow = 8;
+  int small_in_a_row_ = 0;
+};
+
 }  // namespace lotse::proxy

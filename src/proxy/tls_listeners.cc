@@ -9,7 +9,7 @@ Result<TlsContexts, Problem> load_tls_contexts(const Config& config) {
   for (const ListenerConfig& listener : config.listeners) {
     if (!listener.tls) continue;
     net::TlsServerOptions options{.policy = listener.tls->policy, .min_version = listener.tls->min_version};
-    options.protocols = {"http/1.1"};
+    if (!listener.is_tcp()) options.protocols = {"http/1.1"};  // what is inside of TCP is the endpoint's to say
     for (const CertificateConfig& one : listener.tls->certificates) {
       auto certificate = net::TlsCertificate::load(one.cert, one.key);
       if (!certificate) return fail(Problem{"listener " + listener.name, certificate.error().text()});

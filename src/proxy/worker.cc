@@ -136,14 +136,25 @@ void Worker::on_confirmation(const std::shared_ptr<EndpointRecord>& record, Conf
     if (waiting->confirming() == record.get()) answered.push_back(waiting);
   }
   for (Exchange* exchange : answered) exchange->on_confirmation();
+  std::vector<TcpRelay*> relays;
+  for (TcpRelay* asking = asking_.front(); asking != nullptr; asking = asking_.next(*asking)) {
+    if (asking->confirming() == record.get()) relays.push_back(asking);
+  }
+  for (TcpRelay* relay : relays) relay->on_confirmation();
 }
 
 // Listeners -------------------------------------------------------------------------------------------------------
 
+void WorkerListener::take(ListenerRole role) {
+  name = std::move(role.name);
+  tls = std::move(role.tls);
+  is_tcp = role.is_tcp;
+  stats = role.stats;
+}
+
 void Worker::add_listener(ListenerRole role, std::string address, net::UniqueFd socket) {
   auto listener = std::make_shared<WorkerListener>();
-  listener->name = std::move(role.name);
-  listener->tls = std::move(role.tls);
+  listener->take(std::move(role));
   listener->address = std::move(address);
   listener->local = net::local_address(socket.get());
   auto opened = net::Listener::open(loop_, std::move(socket),
@@ -160,9 +171,7 @@ void Worker::add_listener(ListenerRole role, std::string address, net::UniqueFd 
 void Worker::change_listener(std::string_view address, ListenerRole role) {
   for (const auto& listener : listeners_) {
     if (listener->address != address) continue;
-    listener->name = std::move(role.name);
-    listener->tls = std::move(role.tls);
-    return;
+    return listener->take(std::move(role));
   }
 }
 
@@ -208,6 +217,7 @@ void Worker::close_retired() {
 
 void Worker::accept(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream) {
   counters_.downstream_accepted.add();
+  listener->stats->per_worker[index_].accepted.add();
   if (listener->tls) {
     keep(*new TlsHandshake(*this, listener, std::move(stream)));
   } else {
@@ -217,6 +227,11 @@ void Worker::accept(const std::shared_ptr<WorkerListener>& listener, std::unique
 }
 
 void Worker::admit(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream) {
+  if (listener->is_tcp) {
+    auto* relay = new TcpRelay(*this, listener, std::move(stream));
+    keep(*relay);
+    return relay->start();
+  }
   auto* connection = new DownstreamConnection(*this, listener, std::move(stream));
   keep(*connection);
   connection->start();

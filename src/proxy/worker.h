@@ -19,12 +19,14 @@
 #include "proxy/exchange.h"
 #include "proxy/failure_reporter.h"
 #include "proxy/freshness.h"
+#include "proxy/listener_stats.h"
 #include "proxy/load_balancer.h"
 #include "proxy/memory_share.h"
 #include "proxy/outbox.h"
 #include "proxy/preconnect.h"
 #include "proxy/retry_budget.h"
 #include "proxy/routing_state.h"
+#include "proxy/tcp_relay.h"
 #include "proxy/tls_handshake.h"
 #include "proxy/upstream_connection.h"
 #include "proxy/upstream_pool.h"
@@ -52,6 +54,8 @@ struct WorkerShared {
 struct ListenerRole {  // what a reload may change of a listener that keeps its socket
   std::string name;
   std::shared_ptr<const net::TlsServerContext> tls;  // null: plain
+  bool is_tcp = false;
+  ListenerStats* stats = nullptr;  // lives as long as the process
 };
 
 struct WorkerListener {
@@ -59,7 +63,10 @@ struct WorkerListener {
   std::string address;                               // as configured: its identity over reloads
   net::Address local;                                // bound
   std::shared_ptr<const net::TlsServerContext> tls;  // null: plain
+  bool is_tcp = false;
+  ListenerStats* stats = nullptr;
   std::unique_ptr<net::Listener> socket;
+  void take(ListenerRole role);
   bool is_retired = false;  // its connections finish what they have begun
 };
 
@@ -121,8 +128,9 @@ class Worker {
   IntrusiveList<DownstreamUser, InFinished>& finished() { return finished_; }
   void keep(Upstream& connection);  // until it is buried
   void bury(Upstream& connection);  // closed: destroyed when the callbacks are done
+  IntrusiveList<TcpRelay, InAsking>& asking() { return asking_; }
   void bury(Downstream& connection);
-  // A connection of a client that is ready for HTTP: plain, or with its handshake done.
+  // A connection of a client that is ready for what its listener speaks: plain, or with its handshake done.
   void admit(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream);
 
  private:
@@ -167,6 +175,7 @@ class Worker {
   IntrusiveList<Exchange, InWaiting> waiting_;
   IntrusiveList<DownstreamUser, InFinished> finished_;
   std::vector<std::unique_ptr<Upstream>> dead_upstreams_;
+  IntrusiveList<TcpRelay, InAsking> asking_;
   std::vector<std::unique_ptr<Downstream>> dead_downstreams_;
   Deadline accept_again_, close_retired_;
   std::size_t downstream_count_ = 0;

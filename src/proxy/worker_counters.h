@@ -1,9 +1,21 @@
 // What a worker counts outside of apps and endpoints; names follow the metrics in proxy_metrics.cc.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
 #include "proxy/counter.h"
 
 namespace lotse::proxy {
+
+enum class TunnelKind : std::uint8_t { websocket, other, tcp };  // other: any other protocol upgraded to
+inline constexpr std::size_t kTunnelKinds = 3;
+
+struct TunnelCounters {
+  Counter total, open;
+  Counter bytes_in, bytes_out;  // from clients, to clients
+};
 
 struct alignas(64) WorkerCounters {
   Counter requests;
@@ -20,7 +32,7 @@ struct alignas(64) WorkerCounters {
   Counter connect_timeouts;         // of these
   Counter upstream_failures;        // lost or broken after that
   Counter retries, replays;         // on another endpoint; on a fresh connection after a dead pooled one
-  Counter tunnels;
+  std::array<TunnelCounters, kTunnelKinds> tunnels;  // by kind
   Counter header_timeouts, request_timeouts, idle_timeouts, stream_timeouts, tunnel_timeouts;
   Counter first_byte_timeouts, queue_timeouts;
   Counter linger_timeouts;                  // clients that went on sending what nobody wants
