@@ -52,9 +52,9 @@ Result<Unit, Problem> list(ApiClient& client, const ClientOptions& options) {
     std::string host = route.value("host", "");
     routes.add({host.empty() ? "*" : host, route.value("path", ""), targets_of(route), route.value("where", "")});
   }
-  Table tcp({"TCP LISTENER", "TO", "FROM"});
+  Table tcp({"TCP LISTENER", "NAME", "TO", "FROM"});
   for (const json& route : body.value("tcp", json::array()))
-    tcp.add({route.value("listener", ""), targets_of(route), route.value("where", "")});
+    tcp.add({route.value("listener", ""), route.value("name", "*"), targets_of(route), route.value("where", "")});
   std::string text;
   if (!routes.is_empty()) text += routes.text() + "\n";
   if (!tcp.is_empty()) text += tcp.text() + "\n";
@@ -102,7 +102,7 @@ void add_route(CLI::App& root, Invocation& invocation) {
   CLI::App* command = add_client_command(
       *route, invocation, "explain", "Which rule takes URL, why, and who would get it", Talks::to_proxy,
       [=](ApiClient& client, const ClientOptions& options) { return explain(client, options, *url); });
-  command->add_option("url", *url, "http://host/path, tcp://LISTENER")->required()->type_name("URL");
+  command->add_option("url", *url, "http://host/path, tcp://LISTENER, tls://NAME")->required()->type_name("URL");
 }
 
 }  // namespace lotse::cli

@@ -63,6 +63,8 @@ class Stream {
   virtual void reset() = 0;     // RST at once (SO_LINGER 0); no further callbacks; the stream is closed
   virtual Address peer() const = 0;
   virtual Address local() const = 0;
+  // What peer() and local() say from here on: somebody in front of us, whom the caller believes, speaks for the peer.
+  virtual void tell_addresses(const Address& /*peer*/, const Address& /*local*/) {}
 
  protected:
   friend class UvStream;

@@ -42,6 +42,7 @@ class UvStream final : public Stream {
   void reset() override;
   Address peer() const override { return peer_; }
   Address local() const override;
+  void tell_addresses(const Address& peer, const Address& local) override;
 
  private:
   union Raw {
@@ -115,6 +116,7 @@ class UvStream final : public Stream {
   bool more_is_here_ = false;  // the read under way has filled its buffer
   bool is_held_back_ = false;  // the kernel keeps what we wrote for what is about to be spliced (MSG_MORE)
   Address peer_;
+  std::unique_ptr<const Address> told_local_;
 };
 
 }  // namespace lotse::net

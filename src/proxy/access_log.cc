@@ -124,10 +124,12 @@ void AccessLogBuffer::write(const AccessLogEntry& entry) {
 }
 
 void AccessLogBuffer::write_connection(const ConnectionLogEntry& entry) {
-  char* out = begin_line(bytes_max({entry.listener, entry.client, entry.app, entry.task, entry.endpoint, entry.error}));
+  char* out = begin_line(
+      bytes_max({entry.listener, entry.client, entry.server_name, entry.app, entry.task, entry.endpoint, entry.error}));
   out = put_field(out, R"(,"client":)", entry.client);
   out = put_field(out, R"(,"listener":)", entry.listener);
   out = put(out, R"(,"protocol":"tcp")");
+  out = put_field(out, R"(,"server_name":)", entry.server_name);
   out = put_count(out, R"(,"bytes_in":)", entry.bytes_in);
   out = put_count(out, R"(,"bytes_out":)", entry.bytes_out);
   out = put_milliseconds(out, R"(,"duration_ms":)", entry.took);

@@ -89,7 +89,7 @@ struct AccessLogEntry {
 };
 
 struct ConnectionLogEntry {  // a connection of a TCP listener
-  std::string_view listener, client;
+  std::string_view listener, client, server_name;
   std::uint64_t bytes_in = 0, bytes_out = 0;  // from the client, to the client
   Duration took{}, connect{};                 // connect: to the endpoint that has it; 0: none has
   std::string_view app, task, endpoint;

@@ -15,6 +15,7 @@
 #include "model/app.h"
 #include "model/app_id.h"
 #include "net/address.h"
+#include "net/proxy_protocol.h"
 #include "net/tls.h"
 
 namespace lotse::proxy {
@@ -63,15 +64,44 @@ struct TcpConfig {                 // listeners[].tcp; absent: HTTP
   std::vector<WeightedTarget> to;  // at least one: who gets the connections, bytes as they come
 };
 
+struct TlsPassthroughConfig {  // listeners[].tls_passthrough; absent: TLS is not looked into
+  struct Name {                // names.<name>: who gets connections whose client asks for it (SNI)
+    HostPattern host;          // "db.example.com", or "*.example.com" for one or more labels before
+    std::vector<WeightedTarget> to;
+  };
+  std::vector<Name> names;
+  std::vector<WeightedTarget> other;  // `default`: for no name, and for names that no other one has; empty: closed
+};
+
+struct Cidr {
+  net::Address network;  // port 0
+  int prefix_bits = 0;
+  bool contains(const net::Address& address) const;  // an IPv4 address mapped into IPv6 counts as IPv4
+};
+
+struct ProxyProtocolConfig {  // listeners[].proxy_protocol; absent: not spoken
+  std::vector<Cidr> from;     // at least one: whose connections begin with a header; from others there are none
+};
+
 struct ListenerConfig {  // listeners[]
   std::string name;      // unique; routes and metrics name it
   std::string address;   // "0.0.0.0:80", "[::]:80"; unique
   net::Address parsed_address;
   std::optional<ListenerTlsConfig> tls;
   std::optional<TcpConfig> tcp;
+  std::optional<TlsPassthroughConfig> tls_passthrough;
+  std::optional<ProxyProtocolConfig> proxy_protocol;
   std::string where;  // "listeners[0] (lb.yaml:4)", for explain and logs
 
-  bool is_tcp() const { return tcp.has_value(); }
+  bool is_tcp() const { return tcp || tls_passthrough; }
+  template <typename Visit>
+  void for_each_target_list(Visit visit) const {  // of a TCP listener: visit(targets, key under the listener's)
+    if (tcp) visit(tcp->to, std::string("tcp.to"));
+    if (!tls_passthrough) return;
+    for (const auto& one : tls_passthrough->names)
+      visit(one.to, std::string("tls_passthrough.names.") + (one.host.is_wildcard ? "*" : "") + one.host.text);
+    visit(tls_passthrough->other, std::string("tls_passthrough.default"));
+  }
 };
 
 struct RetryPolicy {         // routes[].retry; absent: only the free retries (design section 5, "Retries")
@@ -122,6 +152,8 @@ struct OutlierDetection {                // apps.*.outlier_detection; `off`: eve
 struct AppConfig {  // apps.<id>; an app that is not named has these defaults
   Balance balance = Balance::p2c;
   int preconnect = 0;  // connections kept open per worker and endpoint that is up, asked for or not
+  // `v1` or `v2`: each connection begins by telling whose it is, so it serves one client and is not pooled. Absent: no.
+  std::optional<net::ProxyVersion> proxy_protocol;
   OutlierDetection outlier_detection;
   bool operator==(const AppConfig&) const = default;
 };
@@ -156,6 +188,8 @@ struct TimeoutsConfig {                        // timeouts; what happens when it
 
 struct LimitsConfig {                               // limits; what happens when it is hit
   http::Limits http;                                // limits.head_bytes_max and so on: same names, same place
+  std::size_t client_hello_bytes_max = 16 * 1024;   // of a TLS ClientHello that is passed through: closed, counted
+  std::size_t proxy_header_bytes_max = 4096;        // of a header of the PROXY protocol: closed, counted
   std::size_t buffer_bytes_max = 64 * 1024;         // body held per direction: pause the reader; no retry beyond
   int upstream_connections_per_endpoint_max = 512;  // per worker: wait in the app's queue
   int upstream_connections_max = 0;                 // of the process; 0: a third of the fd limit. Close the idlest
@@ -165,12 +199,6 @@ struct LimitsConfig {                               // limits; what happens when
   // Heads, bodies and answers that wait to be taken, in the whole process; 0 (`auto`): a quarter of the memory there
   // is. When full, the connections that hold the most go: 503 before the answer, else reset.
   std::size_t memory_bytes_max = 0;
-};
-
-struct Cidr {
-  net::Address network;  // port 0
-  int prefix_bits = 0;
-  bool contains(const net::Address& address) const;  // an IPv4 address mapped into IPv6 counts as IPv4
 };
 
 struct HttpConfig {                     // http

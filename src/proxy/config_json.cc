@@ -50,8 +50,23 @@ Json to_json(const RouteConfig& route) {
   return json;
 }
 
+Json to_json(const std::vector<Cidr>& networks) {
+  Json json = Json::array();
+  for (const Cidr& cidr : networks) json.push_back(fmt::format("{}/{}", cidr.network.ip(), cidr.prefix_bits));
+  return json;
+}
+
 Json to_json(const ListenerConfig& listener) {
   Json json = {{"name", listener.name}, {"address", listener.address}};
+  if (listener.tls_passthrough) {
+    Json names = Json::object();
+    for (const auto& name : listener.tls_passthrough->names)
+      names[(name.host.is_wildcard ? "*" : "") + name.host.text] = to_json(name.to);
+    json["tls_passthrough"]["names"] = names;
+    if (!listener.tls_passthrough->other.empty())
+      json["tls_passthrough"]["default"] = to_json(listener.tls_passthrough->other);
+  }
+  if (listener.proxy_protocol) json["proxy_protocol"] = {{"from", to_json(listener.proxy_protocol->from)}};
   if (listener.tcp) json["tcp"] = {{"to", to_json(listener.tcp->to)}};
   if (!listener.tls) return json;
   Json certificates = Json::array();
@@ -106,6 +121,8 @@ Json to_json(const LimitsConfig& limits) {
           {"chunk_extension_line_bytes_max", limits.http.chunk_extension_line_bytes_max},
           {"chunk_extensions_bytes_max", limits.http.chunk_extensions_bytes_max},
           {"trailer_bytes_max", limits.http.trailer_bytes_max},
+          {"client_hello_bytes_max", limits.client_hello_bytes_max},
+          {"proxy_header_bytes_max", limits.proxy_header_bytes_max},
           {"buffer_bytes_max", limits.buffer_bytes_max},
           {"upstream_connections_per_endpoint_max", limits.upstream_connections_per_endpoint_max},
           {"upstream_connections_max", limits.upstream_connections_max},
@@ -148,16 +165,14 @@ std::string to_json_text(const Config& config) {
   json["expose"]["path"] = config.expose.path;
   json["apps"] = Json::object();
   for (const auto& [id, app] : config.apps) {
-    json["apps"][id] = {{"balance", app.balance == Balance::p2c ? "p2c" : "round_robin"},
-                        {"preconnect", app.preconnect},
-                        {"outlier_detection", to_json(app.outlier_detection)}};
+    Json& json_of_app = json["apps"][id];
+    json_of_app = {{"balance", app.balance == Balance::p2c ? "p2c" : "round_robin"},
+                   {"preconnect", app.preconnect},
+                   {"outlier_detection", to_json(app.outlier_detection)}};
+    if (app.proxy_protocol) json_of_app["proxy_protocol"] = *app.proxy_protocol == net::ProxyVersion::v1 ? "v1" : "v2";
   }
   json["discovery"] = to_json(config.discovery);
-  Json trusted = Json::array();
-  for (const Cidr& cidr : config.http.trusted_proxies) {
-    trusted.push_back(fmt::format("{}/{}", cidr.network.ip(), cidr.prefix_bits));
-  }
-  json["http"] = {{"trusted_proxies", trusted},
+  json["http"] = {{"trusted_proxies", to_json(config.http.trusted_proxies)},
                   {"keep_underscore_fields", config.http.keep_underscore_fields},
                   {"abort_on_half_close", config.http.abort_on_half_close}};
   json["timeouts"] = to_json(config.timeouts);

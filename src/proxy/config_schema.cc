@@ -65,9 +65,7 @@ void read_target(R& reader, const Located& at, WeightedTarget& into) {
 void read_host(R& reader, const Located& at, RouteMatch& into) {
   auto text = reader.text(at);
   if (!text) return;
-  std::transform(text->begin(), text->end(), text->begin(), [](unsigned char c) { return std::tolower(c); });
-  into.host.is_wildcard = text->starts_with("*.");
-  into.host.text = into.host.is_wildcard ? text->substr(1) : *text;
+  into.host = parse_host_pattern(*text);
 }
 
 void read_path(R& reader, const Located& at, RouteMatch& into) {
@@ -216,6 +214,8 @@ constexpr Key<ListenerConfig> kListenerKeys[] = {
     {"address", read_listener_address, true},
     {"tls", read_listener_tls},
     {"tcp", read_tcp},
+    {"tls_passthrough", read_tls_passthrough},
+    {"proxy_protocol", read_proxy_protocol},
 };
 
 void read_listeners(R& reader, const Located& at, Config& into) {
@@ -271,6 +271,7 @@ void read_outlier_detection(R& reader, const Located& at, AppConfig& into) {
 constexpr Key<AppConfig> kAppKeys[] = {
     {"balance", read_balance},
     {"preconnect", int_field<&AppConfig::preconnect, 0, 100>},
+    {"proxy_protocol", read_app_proxy_protocol},
     {"outlier_detection", read_outlier_detection},
 };
 
@@ -322,29 +323,7 @@ constexpr Key<DiscoveryConfig> kDiscoveryKeys[] = {
 
 // ---- http, timeouts, limits
 
-void read_trusted(R& reader, const Located& at, HttpConfig& into) {
-  for (const Located& item : reader.items(at)) {
-    auto text = reader.text(item);
-    if (!text) continue;
-    auto slash = text->find('/');
-    auto network = net::Address::from_ip(text->substr(0, slash), 0);
-    if (!network) {
-      reader.problem(item, "must be an IP address or a network like 10.0.0.0/8");
-      continue;
-    }
-    int bits_max = network->raw()->sa_family == AF_INET ? 32 : 128, bits = bits_max;
-    if (slash != std::string::npos) {
-      std::string_view digits = std::string_view(*text).substr(slash + 1);
-      auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
-      if (code != std::errc{} || end != digits.data() + digits.size() || digits.front() == '-') bits = -1;
-    }
-    if (bits < 0 || bits > bits_max) {
-      reader.problem(item, fmt::format("the prefix must be from 0 to {}", bits_max));
-      continue;
-    }
-    into.trusted_proxies.push_back({*network, bits});
-  }
-}
+void read_trusted(R& reader, const Located& at, HttpConfig& into) { read_networks(reader, at, into.trusted_proxies); }
 
 constexpr Key<HttpConfig> kHttpKeys[] = {
     {"trusted_proxies", read_trusted},
@@ -399,6 +378,8 @@ constexpr Key<LimitsConfig> kLimitKeys[] = {
     {"chunk_extension_line_bytes_max", http_limit_bytes<&http::Limits::chunk_extension_line_bytes_max>},
     {"chunk_extensions_bytes_max", http_limit_bytes<&http::Limits::chunk_extensions_bytes_max>},
     {"trailer_bytes_max", http_limit_bytes<&http::Limits::trailer_bytes_max>},
+    {"client_hello_bytes_max", bytes_field<&LimitsConfig::client_hello_bytes_max>},
+    {"proxy_header_bytes_max", bytes_field<&LimitsConfig::proxy_header_bytes_max>},
     {"buffer_bytes_max", bytes_field<&LimitsConfig::buffer_bytes_max>},
     {"upstream_connections_per_endpoint_max",
      int_field<&LimitsConfig::upstream_connections_per_endpoint_max, 1, kMany>},
@@ -475,6 +456,15 @@ constexpr Key<Config> kConfigKeys[] = {
 
 }  // namespace
 
+HostPattern parse_host_pattern(std::string_view text) {
+  HostPattern host;
+  host.is_wildcard = text.starts_with("*.");
+  host.text = host.is_wildcard ? text.substr(1) : text;
+  std::transform(host.text.begin(), host.text.end(), host.text.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return host;
+}
+
 void read_targets(ConfigReader& reader, const Located& at, std::vector<WeightedTarget>& into) {
   for (const Located& item : reader.items_or_one(at)) {
     WeightedTarget target;
@@ -483,6 +473,30 @@ void read_targets(ConfigReader& reader, const Located& at, std::vector<WeightedT
     else
       reader.map<WeightedTarget>(item, target, kTargetKeys);
     into.push_back(std::move(target));
+  }
+}
+
+void read_networks(ConfigReader& reader, const Located& at, std::vector<Cidr>& into) {
+  for (const Located& item : reader.items(at)) {
+    auto text = reader.text(item);
+    if (!text) continue;
+    auto slash = text->find('/');
+    auto network = net::Address::from_ip(text->substr(0, slash), 0);
+    if (!network) {
+      reader.problem(item, "must be an IP address or a network like 10.0.0.0/8");
+      continue;
+    }
+    int bits_max = network->raw()->sa_family == AF_INET ? 32 : 128, bits = bits_max;
+    if (slash != std::string::npos) {
+      std::string_view digits = std::string_view(*text).substr(slash + 1);
+      auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
+      if (code != std::errc{} || end != digits.data() + digits.size() || digits.front() == '-') bits = -1;
+    }
+    if (bits < 0 || bits > bits_max) {
+      reader.problem(item, fmt::format("the prefix must be from 0 to {}", bits_max));
+      continue;
+    }
+    into.push_back({*network, bits});
   }
 }
 

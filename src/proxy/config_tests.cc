@@ -10,6 +10,7 @@
 #include "http/url.h"
 #include "proxy/route_table.h"
 #include "proxy/routing_state.h"
+#include "proxy/tcp_url.h"
 
 namespace lotse::proxy {
 namespace {
@@ -23,8 +24,9 @@ std::set<model::AppId> apps_named_in(const Config& config) {
     for (const WeightedTarget& target : route.to) apps.insert(target.app.app);
   }
   for (const ListenerConfig& listener : config.listeners) {
-    if (!listener.tcp) continue;
-    for (const WeightedTarget& target : listener.tcp->to) apps.insert(target.app.app);
+    listener.for_each_target_list([&](const auto& targets, const std::string&) {
+      for (const WeightedTarget& target : targets) apps.insert(target.app.app);
+    });
   }
   for (const SourceConfig& source : config.discovery.sources) {
     for (const auto& [id, endpoints] : source.fixed) apps.insert(id);
@@ -38,7 +40,8 @@ ConfigTestResult judge(const ConfigTest& test, const RoutedTo& routed) {
   std::sort(expected.begin(), expected.end());
   bool is_status_right = test.expect_status == 0 || test.expect_status == routed.status;
   bool are_apps_right = expected.empty() ? test.expect_status != 0 || routed.apps.empty() : expected == routed.apps;
-  std::string got = routed.apps.empty() ? fmt::format("{}", routed.status) : describe_apps(routed.apps);
+  std::string nobody = is_tcp_url(test.get) ? "nobody" : fmt::format("{}", routed.status);
+  std::string got = routed.apps.empty() ? nobody : describe_apps(routed.apps);
   ConfigTestResult result{&test, is_status_right && are_apps_right, ""};
   result.text = fmt::format("{} {}: {} -> {} by {}", result.has_passed ? "ok    " : "FAILED", test.where, test.get, got,
                             routed.why);
@@ -78,8 +81,21 @@ class Replica {
               0,
               found.by == RoutingState::Found::By::exposed_host ? "expose.host" : "expose.path"};
     }
-    RoutedTo routed{{}, 0, found.route->where};
-    for (const Route::Target& target : found.route->targets) {
+    return routed_by(*found.route);
+  }
+
+  RoutedTo find_tcp(const Config& config, std::string_view url) const {
+    auto asked = parse_tcp_url(config, url);
+    if (!asked) return {{}, 0, asked.error().what};
+    const Route* route = state_.table()->tcp().find(asked->listener->name, asked->server_name);
+    if (route == nullptr) return {{}, 0, asked->listener->where + ", where nobody has this name"};
+    return routed_by(*route);
+  }
+
+ private:
+  static RoutedTo routed_by(const Route& route) {
+    RoutedTo routed{{}, 0, route.where};
+    for (const Route::Target& target : route.targets) {
       if (target.weight > 0) routed.apps.push_back(target.app.app);
     }
     std::sort(routed.apps.begin(), routed.apps.end());
@@ -87,7 +103,6 @@ class Replica {
     return routed;
   }
 
- private:
   SlotIndex slot_of(const model::AppTarget& target) {
     auto known = std::find(targets_.begin(), targets_.end(), target);
     if (known == targets_.end()) known = targets_.insert(known, target);
@@ -110,8 +125,9 @@ std::vector<ConfigTestResult> run_config_tests(const Config& config, const TestR
 }
 
 TestRouter make_test_router(const Config& config) {
-  return [replica = std::make_shared<const Replica>(config)](std::string_view url, std::string_view listener) {
-    return replica->find(url, listener);
+  auto kept = std::make_shared<const Config>(config);
+  return [kept, replica = std::make_shared<const Replica>(config)](std::string_view url, std::string_view listener) {
+    return is_tcp_url(url) ? replica->find_tcp(*kept, url) : replica->find(url, listener);
   };
 }
 

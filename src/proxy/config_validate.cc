@@ -8,28 +8,10 @@
 
 #include "http/url.h"
 #include "proxy/config_tcp.h"
+#include "proxy/tcp_url.h"
 
 namespace lotse::proxy {
 namespace {
-
-// Labels of letters, digits, "-" and "_" with dots between (names with "_" exist in the wild), an IPv4 address (which
-// looks like one), or an IPv6 address in brackets. Lower case by now.
-bool is_host_name(std::string_view host) {
-  if (host.starts_with('[')) return http::is_valid_authority(host) && host.ends_with(']');
-  if (host.empty() || host.size() > 253) return false;
-  std::size_t label = 0;
-  for (std::size_t i = 0; i <= host.size(); ++i) {
-    if (i == host.size() || host[i] == '.') {
-      if (label == 0 || label > 63 || host[i - label] == '-' || host[i - 1] == '-') return false;
-      label = 0;
-    } else {
-      bool is_letter = (host[i] >= 'a' && host[i] <= 'z') || (host[i] >= '0' && host[i] <= '9');
-      if (!is_letter && host[i] != '-' && host[i] != '_') return false;
-      ++label;
-    }
-  }
-  return true;
-}
 
 std::string problem_of_path(std::string_view path) {
   if (!path.starts_with('/')) return "must start with \"/\"";
@@ -111,7 +93,7 @@ void validate_routes(const Config& config, ConfigReport& report) {
     const RouteConfig& route = config.routes[i];
     std::string key = fmt::format("routes[{}]", i);
     validate_match(config, route.match, key + ".match", report);
-    validate_targets(route.to, key, report);
+    validate_targets(route.to, key + ".to", report);
     std::string host = (route.match.host.is_wildcard ? "*" : "") + route.match.host.text;
     std::vector<std::size_t>& others = same_place[{host, route.match.path}];
     auto same = std::find_if(others.begin(), others.end(),
@@ -185,8 +167,9 @@ void validate_discovery(const Config& config, ConfigReport& report) {
   for (std::size_t i = 0; i < config.routes.size(); ++i)
     warn_of(config.routes[i].to, fmt::format("routes[{}].to", i), "requests get 503");
   for (std::size_t i = 0; i < config.listeners.size(); ++i) {
-    if (config.listeners[i].tcp)
-      warn_of(config.listeners[i].tcp->to, fmt::format("listeners[{}].tcp.to", i), "connections are closed");
+    config.listeners[i].for_each_target_list([&](const auto& to, const std::string& key) {
+      warn_of(to, fmt::format("listeners[{}].{}", i, key), "connections are closed");
+    });
   }
 }
 
@@ -197,6 +180,11 @@ void validate_tests(const Config& config, ConfigReport& report) {
       validate_http_listener(config, config.tests[i].listener, key + ".listener", report);
     }
     if (config.tests[i].get.empty()) continue;  // missing: said already
+    if (is_tcp_url(config.tests[i].get)) {
+      auto asked = parse_tcp_url(config, config.tests[i].get);
+      if (!asked) report.problem(key + ".get", asked.error().what);
+      continue;
+    }
     if (auto url = http::parse_url(config.tests[i].get); !url || url->endpoint.host.empty()) {
       report.problem(key + ".get", "must be a URL like http://shop.example.com/api");
     }
@@ -221,18 +209,35 @@ void validate_limits(const LimitsConfig& limits, ConfigReport& report) {
 
 }  // namespace
 
+bool is_host_name(std::string_view host) {
+  if (host.starts_with('[')) return http::is_valid_authority(host) && host.ends_with(']');
+  if (host.empty() || host.size() > 253) return false;
+  std::size_t label = 0;
+  for (std::size_t i = 0; i <= host.size(); ++i) {
+    if (i == host.size() || host[i] == '.') {
+      if (label == 0 || label > 63 || host[i - label] == '-' || host[i - 1] == '-') return false;
+      label = 0;
+    } else {
+      bool is_letter = (host[i] >= 'a' && host[i] <= 'z') || (host[i] >= '0' && host[i] <= '9');
+      if (!is_letter && host[i] != '-' && host[i] != '_') return false;
+      ++label;
+    }
+  }
+  return true;
+}
+
 void validate_targets(const std::vector<WeightedTarget>& to, const std::string& key, ConfigReport& report) {
-  if (to.empty()) return report.problem(key + ".to", "names no app");
+  if (to.empty()) return report.problem(key, "names no app");
   std::set<std::pair<std::string, std::string>> seen;
   int weights = 0;
   for (std::size_t i = 0; i < to.size(); ++i) {
     const WeightedTarget& target = to[i];
     weights += target.weight;
     if (!target.app.app.empty() && !seen.emplace(target.app.app, target.app.port).second) {
-      report.problem(fmt::format("{}.to[{}]", key, i), "the same app twice; give it one weight");
+      report.problem(fmt::format("{}[{}]", key, i), "the same app twice; give it one weight");
     }
   }
-  if (weights == 0) report.problem(key + ".to", "all weights are 0");
+  if (weights == 0) report.problem(key, "all weights are 0");
 }
 
 void validate_config(const Config& config, ConfigReport& report) {

@@ -7,7 +7,11 @@
 
 namespace lotse::proxy {
 
-// Of `key`.to: at least one app, none twice, some weight.
+// Labels of letters, digits, "-" and "_" with dots between (names with "_" exist in the wild), an IPv4 address (which
+// looks like one), or an IPv6 address in brackets. Lower case by now.
+bool is_host_name(std::string_view host);
+
+// Of `key`: at least one app, none twice, some weight.
 void validate_targets(const std::vector<WeightedTarget>& to, const std::string& key, ConfigReport& report);
 
 void validate_config(const Config& config, ConfigReport& report);

@@ -25,7 +25,8 @@ DownstreamConnection::DownstreamConnection(Worker& worker, std::shared_ptr<Worke
     : worker_(worker),
       listener_(std::move(listener)),
       stream_(std::move(stream)),
-      client_(make_client_info(stream_->peer(), listener_->local, worker.config().http, listener_->tls != nullptr)),
+      client_(make_client_info(stream_->peer(), listener_->local_of(*stream_), worker.config().http,
+                               listener_->tls != nullptr)),
       parser_(*this, worker.http_limits()),
       held_(worker.memory()),
       deadline_(worker.loop(), [this] {
@@ -42,6 +43,9 @@ void DownstreamConnection::start() {
   deadline_.set(is_draining() ? kDrainGrace : worker_.config().timeouts.downstream_idle);
 }
 
+ClientAddresses DownstreamConnection::client_addresses() const {
+  return {stream_->peer(), listener_->local_of(*stream_)};
+}
 std::string_view DownstreamConnection::listener_name() const { return listener_->name; }
 bool DownstreamConnection::is_draining() const { return worker_.is_draining() || listener_->is_retired; }
 

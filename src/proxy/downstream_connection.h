@@ -70,6 +70,7 @@ class DownstreamConnection final : public Downstream,
   void on_exchange_over() override;
   void after_exchange() override;
   const ClientInfo& client() const override { return client_; }
+  ClientAddresses client_addresses() const override;
   std::string_view listener_name() const override;
 
   void take_bytes(std::string_view bytes);

@@ -5,11 +5,13 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "model/routes.h"
 #include "net/address.h"
+#include "net/proxy_protocol.h"
 #include "proxy/counter.h"
 #include "proxy/passive_health.h"
 #include "proxy/upstream_pool.h"
@@ -29,7 +31,8 @@ struct alignas(64) EndpointState {
   model::EndpointState state = model::EndpointState::up;
   bool is_removed = false;
   std::uint32_t preconnect = 0;
-  bool has_failures = false;  // in `failures`, to be reported (FailureReporter)
+  std::optional<net::ProxyVersion> proxy_protocol;  // a connection begins by telling whose it is
+  bool has_failures = false;                        // in `failures`, to be reported (FailureReporter)
   FailureRuns failures;
   Instant suspect_until{};         // after a failed connection: only when nothing better is there
   std::uint8_t large_answers = 0;  // 0..3: of late, that had a body worth splicing; see UpstreamConnection

@@ -72,8 +72,11 @@ void EndpointRegistry::set(const model::Endpoint& endpoint, RoutingUpdate& updat
 }
 
 void EndpointRegistry::note(const Known& known, RoutingUpdate& update) {
-  const auto preconnect = static_cast<std::uint32_t>(config_.app(known.endpoint.app).preconnect);
-  update.records.push_back({.record = known.record, .state = known.endpoint.state, .preconnect = preconnect});
+  const AppConfig& app = config_.app(known.endpoint.app);
+  update.records.push_back({.record = known.record,
+                            .state = known.endpoint.state,
+                            .preconnect = static_cast<std::uint32_t>(app.preconnect),
+                            .proxy_protocol = app.proxy_protocol});
 }
 
 void EndpointRegistry::remove(App& app, std::map<std::string, Known>::iterator place, RoutingUpdate& update) {

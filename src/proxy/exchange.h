@@ -48,6 +48,7 @@ class DownstreamUser : public ListNode<InFinished> {
   virtual void on_exchange_over() = 0;                // into Worker::finished(), for:
   virtual void after_exchange() = 0;                  // the callbacks are done: give it back with Worker::release()
   virtual const ClientInfo& client() const = 0;
+  virtual ClientAddresses client_addresses() const = 0;
   virtual std::string_view listener_name() const = 0;
 
  protected:
@@ -105,6 +106,7 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   static constexpr int kConnectTriesMax = 3;  // free of budget, on as many endpoints
 
   // UpstreamUser
+  ClientAddresses client_addresses() const override { return downstream_->client_addresses(); }
   void on_upstream_connected() override;
   void on_response_head(const http::ResponseHead& head) override;
   void on_response_body(std::string_view bytes) override;

@@ -37,6 +37,14 @@ const char* to_string(Refusal refusal) {
       return "full";
     case Refusal::failed:
       return "failed";
+    case Refusal::untrusted:
+      return "untrusted";
+    case Refusal::client_hello:
+      return "client_hello";
+    case Refusal::unknown_name:
+      return "unknown_name";
+    case Refusal::proxy_header:
+      return "proxy_header";
   }
   return "";
 }

@@ -111,8 +111,13 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
 
   std::vector<ListenerInfo> old = std::exchange(listeners, {});
   for (const ListenerConfig& wanted : new_config->listeners) {
-    ListenerRole role{wanted.name, (*contexts)[wanted.address], wanted.is_tcp(),
-                      &listener_book.stats_for(wanted.name, workers.size())};
+    ListenerRole role{.name = wanted.name,
+                      .tls = (*contexts)[wanted.address],
+                      .is_tcp = wanted.is_tcp(),
+                      .passes_tls_through = wanted.tls_passthrough.has_value(),
+                      .stats = &listener_book.stats_for(wanted.name, workers.size())};
+    if (wanted.proxy_protocol)
+      role.proxy_protocol = std::make_shared<const ProxyProtocolConfig>(*wanted.proxy_protocol);
     auto fresh =
         std::find_if(bound.begin(), bound.end(), [&](const auto& one) { return one.first.address == wanted.address; });
     if (fresh == bound.end()) {

@@ -7,6 +7,7 @@
 
 #include "http/url.h"
 #include "proxy/proxy_impl.h"
+#include "proxy/tcp_url.h"
 
 namespace lotse::proxy {
 
@@ -60,8 +61,6 @@ std::string host_text(const HostPattern& host) {
 // Invalid UTF-8 in a URL of the asker's must not throw.
 std::string dump(const json& value) { return value.dump(2, ' ', false, json::error_handler_t::replace) + "\n"; }
 
-constexpr std::string_view kTcpScheme = "tcp://";
-
 struct AskedUrl {
   std::string host, path;
 };
@@ -92,7 +91,7 @@ Result<AskedUrl, Problem> parse(std::string_view url) {
 
 std::string Proxy::Impl::explain(std::string_view url) const {
   const Instant now = main_loop.clock().now();
-  if (url.starts_with(kTcpScheme)) return explain_tcp(url);
+  if (is_tcp_url(url)) return explain_tcp(url);
   auto asked = parse(url);
   if (!asked) return dump({{"url", url}, {"decision", "refused"}, {"why", asked.error().text()}});
   json out{{"url", url}, {"host", asked->host}, {"path", asked->path}};
@@ -131,33 +130,34 @@ std::string Proxy::Impl::explain(std::string_view url) const {
   return dump(out);
 }
 
-// "tcp://postgres" or "tcp://0.0.0.0:5432": a listener by its name or its address.
 std::string Proxy::Impl::explain_tcp(std::string_view url) const {
   const Instant now = main_loop.clock().now();
-  std::string_view wanted = url.substr(kTcpScheme.size());
-  if (wanted.ends_with('/')) wanted.remove_suffix(1);
   const RouteTable* table = replica.table();
   json out{{"url", url}, {"decision", "none"}};
-  for (const ListenerConfig& listener : config ? config->listeners : std::vector<ListenerConfig>()) {
-    if (listener.name != wanted && listener.address != wanted) continue;
-    const Route* route = table != nullptr ? table->tcp().find(listener.name) : nullptr;
-    if (route == nullptr) {
-      out["why"] = fmt::format("listener {} speaks HTTP: ask for a URL", listener.name);
-      return dump(out);
-    }
-    out["decision"] = "tcp";
-    out["listener"] = listener.name;
-    out["why"] = fmt::format("{} passes on what comes to {}", route->where, listener.address);
-    bool is_usable = false;
-    for (const Route::Target& target : route->targets) {
-      out["apps"].push_back(target_json(target, replica, now));
-      const auto& set = replica.slot_at(target.slot).set;
-      is_usable = is_usable || (set && set->has_usable());
-    }
-    out["closes"] = !is_usable;
+  auto asked = parse_tcp_url(config ? *config : Config(), url);
+  if (!asked || table == nullptr) {
+    out["why"] = asked ? "there is no table yet" : asked.error().what;
     return dump(out);
   }
-  out["why"] = fmt::format("no listener has the name or the address \"{}\"", wanted);
+  const ListenerConfig& listener = *asked->listener;
+  out["listener"] = listener.name;
+  const Route* route = table->tcp().find(listener.name, asked->server_name);
+  if (route == nullptr) {
+    out["why"] = fmt::format("{} passes nothing on for this name and has no default", listener.where);
+    out["closes"] = true;
+    return dump(out);
+  }
+  const bool is_by_name = !route->host.text.empty();
+  out["decision"] = listener.tls_passthrough ? (is_by_name ? "name" : "default") : "tcp";
+  out["why"] = is_by_name ? fmt::format("{} names {}", route->where, host_text(route->host))
+                          : fmt::format("{} passes on what comes to {}", route->where, listener.address);
+  bool is_usable = false;
+  for (const Route::Target& target : route->targets) {
+    out["apps"].push_back(target_json(target, replica, now));
+    const auto& set = replica.slot_at(target.slot).set;
+    is_usable = is_usable || (set && set->has_usable());
+  }
+  out["closes"] = !is_usable;
   return dump(out);
 }
 
@@ -169,6 +169,7 @@ std::string Proxy::Impl::routes_json() const {
       json targets = json::array();
       for (const Route::Target& target : route.targets) targets.push_back(target_json(target, replica, now));
       tcp.push_back({{"listener", route.listeners.front()}, {"where", route.where}, {"to", targets}});
+      if (!route.host.text.empty()) tcp.back()["name"] = host_text(route.host);
     }
     for (const Route& route : table->routes()) {
       json targets = json::array();

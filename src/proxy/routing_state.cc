@@ -53,8 +53,9 @@ RoutingState::Found RoutingState::find(std::string_view host, std::string_view p
   return {};
 }
 
-RoutingState::Found RoutingState::find_tcp(std::string_view listener, std::uint64_t draw) const {
-  const Route* route = table_ ? table_->tcp().find(listener) : nullptr;
+RoutingState::Found RoutingState::find_tcp(std::string_view listener, std::string_view server_name,
+                                           std::uint64_t draw) const {
+  const Route* route = table_ ? table_->tcp().find(listener, server_name) : nullptr;
   if (route == nullptr) return {};
   const Route::Target& target = choose(*route, draw);
   return {.route = route, .slot = target.slot, .is_found = true, .app = target.app.app, .by = Found::By::route};

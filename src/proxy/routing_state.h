@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,7 @@ struct RoutingUpdate {
     model::EndpointState state = model::EndpointState::up;
     bool is_removed = false;
     std::uint32_t preconnect = 0;
+    std::optional<net::ProxyVersion> proxy_protocol;
   };
   std::shared_ptr<const RouteTable> table;  // null: unchanged
   std::vector<SlotChange> slots;
@@ -72,7 +74,7 @@ class RoutingState {
   Found find(std::string_view host, std::string_view path, std::string_view listener, std::uint64_t draw) const;
 
   // Of a connection to a TCP listener.
-  Found find_tcp(std::string_view listener, std::uint64_t draw) const;
+  Found find_tcp(std::string_view listener, std::string_view server_name, std::uint64_t draw) const;
 
   Slot* slot(SlotRef ref) {
     if (ref.index >= slots_.size()) return nullptr;

@@ -14,6 +14,9 @@ constexpr Duration kSuspicion = std::chrono::seconds(1);         // how long an 
 // An endpoint that ends a connection this early, without a byte, has hardly served anybody: behind a published port
 // (docker-proxy) that is what a dead container looks like.
 constexpr Duration kTooEarly = std::chrono::seconds(1);
+// Fatal alerts (RFC 8446 section 6) in a record of their own.
+constexpr std::string_view kDecodeError("\x15\x03\x03\x00\x02\x02\x32", 7);
+constexpr std::string_view kUnrecognizedName("\x15\x03\x03\x00\x02\x02\x70", 7);
 constexpr std::uint64_t kToTheEnd = std::numeric_limits<std::uint64_t>::max();
 }  // namespace
 
@@ -31,9 +34,43 @@ TcpRelay::~TcpRelay() = default;
 
 // Finding an endpoint ---------------------------------------------------------------------------------------------
 
-// The client is not read before there is an endpoint: what it sends waits in the kernel.
+// The client is not read before there is an endpoint: what it sends waits in the kernel. But for the name it asks for,
+// where that decides.
 void TcpRelay::start() {
-  auto found = worker_.routing().find_tcp(listener_->name, worker_.balancer().random().next());
+  if (!listener_->passes_tls_through) return find_app();
+  state_ = State::reading_name;
+  hello_ = std::make_unique<Hello>(worker_);
+  deadline_.set(worker_.config().timeouts.header);
+  client_.stream->start_reading();
+}
+
+TcpRelay::Hello::Hello(Worker& worker) : reader(worker.config().limits.client_hello_bytes_max), held(worker.memory()) {}
+
+void TcpRelay::take_hello(std::span<const char> bytes) {
+  hello_->bytes.append(bytes.data(), bytes.size());
+  hello_->held.set(heap_bytes(hello_->bytes));
+  switch (hello_->reader.feed(bytes)) {
+    case net::ClientHelloReader::State::wants_more:
+      return;
+    case net::ClientHelloReader::State::refused:
+      return refuse_hello(Refusal::client_hello, hello_->reader.reason(), kDecodeError);
+    case net::ClientHelloReader::State::done:
+      client_.stream->stop_reading();
+      server_name_ = hello_->reader.server_name();
+      return find_app();
+  }
+}
+
+// Who speaks TLS is told in its language.
+void TcpRelay::refuse_hello(Refusal why, const char* reason, std::string_view alert) {
+  if (hello_->reader.is_tls()) client_.stream->write(alert);
+  give_up(why, reason);
+}
+
+void TcpRelay::find_app() {
+  auto found = worker_.routing().find_tcp(listener_->name, server_name_, worker_.balancer().random().next());
+  if (!found.is_found && hello_ != nullptr)
+    return refuse_hello(Refusal::unknown_name, "no app has the name that the client asks for", kUnrecognizedName);
   if (!found.is_found) return give_up(Refusal::no_endpoint, "the listener has no app");
   Slot& slot = worker_.routing().slot_at(found.slot);
   if (!slot.set) return give_up(Refusal::no_endpoint, "the app is not known yet");
@@ -160,7 +197,7 @@ void TcpRelay::let_endpoint_go() {
 
 // The client learns no more than that the connection ends; the log and the metrics say why.
 void TcpRelay::give_up(Refusal why, std::string_view text) {
-  listener_->stats->per_worker[worker_.index()].refusals[static_cast<std::size_t>(why)].add();
+  listener_->stats->refuse(worker_.index(), why);
   if (text.data() != error_.data()) error_ = text;
   finish();
 }
@@ -181,12 +218,21 @@ void TcpRelay::on_connected() {
   tunnels().open.add();
   deadline_.set(worker_.config().timeouts.tunnel_idle);
   error_.clear();
+  if (auto version = endpoint_state().proxy_protocol) {
+    endpoint_.stream->write(net::proxy_header(*version, client_.stream->peer(), listener_->local_of(*client_.stream)));
+  }
+  if (hello_ != nullptr) {
+    endpoint_.stream->write(hello_->bytes);
+    count(client_, hello_->bytes.size());
+    hello_.reset();
+  }
   endpoint_.stream->start_reading();
   client_.stream->start_reading();
 }
 
 void TcpRelay::on_bytes(Side& from, std::span<const char> bytes) {
   Turn turn(worker_, Turn::Writes::may_wait);
+  if (state_ == State::reading_name) return take_hello(bytes);
   count(from, bytes.size());
   net::Stream& to = *from.other.stream;
   to.write(std::string_view(bytes.data(), bytes.size()));
@@ -247,6 +293,7 @@ void TcpRelay::on_drained(Side& to) {
 void TcpRelay::on_end(Side& from) {
   Turn turn(worker_);
   from.has_ended = true;
+  if (state_ == State::reading_name) return give_up(Refusal::client_hello, "the client ended in its first message");
   if (state_ != State::open) return;
   from.other.stream->shutdown();
   if (&from == &endpoint_ && worker_.loop().now() - connecting_since_ < kTooEarly) note_lost();
@@ -270,6 +317,7 @@ void TcpRelay::on_error(Side& from, Error error) {
   Turn turn(worker_);
   if (state_ == State::connecting && &from == &endpoint_) return on_connect_failed(error.code);
   if (&from == &endpoint_) note_lost();
+  if (state_ == State::reading_name) return give_up(Refusal::client_hello, "the client broke its first message off");
   cut(&from == &client_ ? "the client broke the connection off" : "the endpoint broke the connection off");
 }
 
@@ -283,6 +331,9 @@ void TcpRelay::cut(std::string_view why) {
 
 void TcpRelay::on_deadline() {
   switch (state_) {
+    case State::reading_name:
+      worker_.counters().header_timeouts.add();
+      return give_up(Refusal::client_hello, "the client's first message did not come in time");
     case State::confirming:
       worker_.freshness().on_silent(*record_);
       return on_confirmation();
@@ -322,18 +373,20 @@ void TcpRelay::free_memory() {
 
 std::size_t TcpRelay::held_bytes() const {
   return (client_.stream ? client_.stream->queued_bytes() : 0) +
-         (endpoint_.stream ? endpoint_.stream->queued_bytes() : 0);
+         (endpoint_.stream ? endpoint_.stream->queued_bytes() : 0) + (hello_ ? hello_->held.get() : 0);
 }
 
 void TcpRelay::finish() {
   if (record_ != nullptr) let_endpoint_go();
   state_ = State::closed;
+  hello_.reset();
   ListNode<InAsking>::unlink();
   deadline_.stop();
   if (AccessLogBuffer* log = worker_.access_log()) {
     net::Address peer = client_.stream->peer();
     log->write_connection({.listener = listener_->name,
                            .client = peer.ip(),
+                           .server_name = server_name_,
                            .bytes_in = client_.bytes_seen,
                            .bytes_out = endpoint_.bytes_seen,
                            .took = worker_.loop().now() - started_,

@@ -1,7 +1,7 @@
 // One connection of a client of a TCP listener and its connection to an endpoint: picks the endpoint, connects, and
 // passes bytes both ways until both sides have ended. Knows nothing of what they mean. Owned by the Worker; one loop
-// thread. States: confirming (the table may be old) -> connecting -> open -> closed; a failed connect goes back to the
-// choice of an endpoint.
+// thread. States: reading_name (TLS passed through) -> confirming (the table may be old) -> connecting -> open ->
+// closed; a failed connect goes back to the choice of an endpoint.
 #pragma once
 
 #include <array>
@@ -9,12 +9,14 @@
 #include <memory>
 #include <string>
 
+#include "net/client_hello.h"
 #include "net/resolver.h"
 #include "net/stream.h"
 #include "proxy/deadline.h"
 #include "proxy/downstream.h"
 #include "proxy/intrusive_list.h"
 #include "proxy/load_balancer.h"
+#include "proxy/memory_share.h"
 #include "proxy/routing_state.h"
 #include "proxy/splicing.h"
 
@@ -44,7 +46,7 @@ class TcpRelay final : public Downstream, public ListNode<InAsking> {
   void on_confirmation();
 
  private:
-  enum class State : std::uint8_t { choosing, confirming, connecting, open, closed };
+  enum class State : std::uint8_t { reading_name, choosing, confirming, connecting, open, closed };
   static constexpr std::size_t kConnectTriesMax = 3;  // on as many endpoints
 
   struct Side final : net::StreamListener {  // one of the two connections
@@ -74,6 +76,9 @@ class TcpRelay final : public Downstream, public ListNode<InAsking> {
   void on_drained(Side& to);
   void on_deadline();
 
+  void take_hello(std::span<const char> bytes);
+  void refuse_hello(Refusal why, const char* reason, std::string_view alert);
+  void find_app();
   void choose();
   void take(const EndpointSet::Member& member);
   void connect();
@@ -108,6 +113,15 @@ class TcpRelay final : public Downstream, public ListNode<InAsking> {
   std::uint32_t attempts_ = 0;
   Instant started_, connecting_since_{};
   Duration connect_took_{};
+  // Where TLS is passed through: what came until the name was known, to be sent on.
+  struct Hello {
+    explicit Hello(Worker& worker);
+    net::ClientHelloReader reader;
+    std::string bytes;
+    HeldBytes held;
+  };
+  std::unique_ptr<Hello> hello_;
+  std::string server_name_;
   std::string error_, logged_task_, logged_endpoint_;
   Deadline deadline_;
 };

@@ -95,6 +95,11 @@ void UpstreamConnection::on_connected() {
   if (user_ == nullptr) return become_idle();
   state_ = State::busy;
   stream_->start_reading();
+  if (auto version = state().proxy_protocol) {
+    const ClientAddresses addresses = user_->client_addresses();
+    stream_->write(net::proxy_header(*version, addresses.client, addresses.local));
+    has_told_client_ = true;
+  }
   user_->on_upstream_connected();
 }
 
@@ -243,7 +248,9 @@ void UpstreamConnection::on_response_body(std::span<const char> bytes) {
 // Back to the pool, or closed, before the exchange hears of it: it may want a connection again at once.
 void UpstreamConnection::end_of_answer(bool may_be_kept) {
   UpstreamUser* user = std::exchange(user_, nullptr);
-  if (may_be_kept && state().state != model::EndpointState::draining && !state().is_removed && !worker_.is_draining()) {
+  const bool is_anybodys = !has_told_client_ && !state().proxy_protocol;
+  if (may_be_kept && is_anybodys && state().state != model::EndpointState::draining && !state().is_removed &&
+      !worker_.is_draining()) {
     become_idle();
   } else {
     worker_.outbox().flush();

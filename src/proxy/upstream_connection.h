@@ -106,6 +106,7 @@ class UpstreamConnection final : public Upstream,
   State state_ = State::connecting;
   std::uint64_t flushes_before_ = 0;  // of the outbox, when the request was put there
   bool was_reused_ = false;
+  bool has_told_client_ = false;  // by the PROXY protocol: it is that client's for good
   bool request_is_chunked_ = false;
   bool request_is_whole_ = false;
   bool has_answered_ = false;  // a byte of this answer came

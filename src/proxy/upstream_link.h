@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "http/message.h"
+#include "net/address.h"
 #include "proxy/message_out.h"
 
 namespace lotse::net {
@@ -30,8 +31,13 @@ struct UpstreamFailure {
   const char* reason = "";      // static text: what the parser disliked
 };
 
+struct ClientAddresses {  // of a client's connection: whose it is, and what it connected to
+  net::Address client, local;
+};
+
 class UpstreamUser {  // the exchange
  public:
+  virtual ClientAddresses client_addresses() const = 0;
   virtual void on_upstream_connected() = 0;
   virtual void on_response_head(const http::ResponseHead& head) = 0;  // 1xx as well
   virtual void on_response_body(std::string_view bytes) = 0;

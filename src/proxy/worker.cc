@@ -19,6 +19,10 @@ constexpr Duration kAcceptRetry = std::chrono::milliseconds(100);
 constexpr Duration kHandshakesEnd = std::chrono::milliseconds(250);
 constexpr std::size_t kFreeExchangesMax = 1024;  // more are given back after a peak
 
+bool is_one_of(const std::vector<Cidr>& networks, const net::Address& address) {
+  return std::any_of(networks.begin(), networks.end(), [&](const Cidr& one) { return one.contains(address); });
+}
+
 }  // namespace
 
 Worker::Worker(std::size_t index, WorkerShared& shared, std::uint64_t seed)
@@ -115,6 +119,8 @@ void Worker::apply(const RoutingUpdate& update) {
     state.state = change.state;
     state.is_removed = change.is_removed;
     state.preconnect = change.preconnect;
+    // Connections that began without telling are nobody's and anybody's: no endpoint that wants to be told gets one.
+    if (std::exchange(state.proxy_protocol, change.proxy_protocol) != change.proxy_protocol) state.pool.close_idle();
     if (change.is_removed) {
       freshness_.forget(*change.record);
       preconnector_.forget(*change.record);
@@ -149,6 +155,8 @@ void WorkerListener::take(ListenerRole role) {
   name = std::move(role.name);
   tls = std::move(role.tls);
   is_tcp = role.is_tcp;
+  passes_tls_through = role.passes_tls_through;
+  proxy_protocol = std::move(role.proxy_protocol);
   stats = role.stats;
 }
 
@@ -218,12 +226,23 @@ void Worker::close_retired() {
 void Worker::accept(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream) {
   counters_.downstream_accepted.add();
   listener->stats->per_worker[index_].accepted.add();
+  if (!listener->proxy_protocol) {
+    greet(listener, std::move(stream));
+  } else if (is_one_of(listener->proxy_protocol->from, stream->peer())) {
+    keep(*new ProxyPreface(*this, listener, std::move(stream)));
+  } else {  // whoever could say anything could be anybody
+    listener->stats->refuse(index_, Refusal::untrusted);
+    stream->reset();
+  }
+  check_accepting();
+}
+
+void Worker::greet(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream) {
   if (listener->tls) {
     keep(*new TlsHandshake(*this, listener, std::move(stream)));
   } else {
     admit(listener, std::move(stream));
   }
-  check_accepting();
 }
 
 void Worker::admit(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream) {

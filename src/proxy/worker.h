@@ -24,6 +24,7 @@
 #include "proxy/memory_share.h"
 #include "proxy/outbox.h"
 #include "proxy/preconnect.h"
+#include "proxy/proxy_preface.h"
 #include "proxy/retry_budget.h"
 #include "proxy/routing_state.h"
 #include "proxy/tcp_relay.h"
@@ -54,8 +55,9 @@ struct WorkerShared {
 struct ListenerRole {  // what a reload may change of a listener that keeps its socket
   std::string name;
   std::shared_ptr<const net::TlsServerContext> tls;  // null: plain
-  bool is_tcp = false;
-  ListenerStats* stats = nullptr;  // lives as long as the process
+  bool is_tcp = false, passes_tls_through = false;
+  std::shared_ptr<const ProxyProtocolConfig> proxy_protocol;  // null: not spoken
+  ListenerStats* stats = nullptr;                             // lives as long as the process
 };
 
 struct WorkerListener {
@@ -63,10 +65,13 @@ struct WorkerListener {
   std::string address;                               // as configured: its identity over reloads
   net::Address local;                                // bound
   std::shared_ptr<const net::TlsServerContext> tls;  // null: plain
-  bool is_tcp = false;
+  bool is_tcp = false, passes_tls_through = false;
+  std::shared_ptr<const ProxyProtocolConfig> proxy_protocol;
   ListenerStats* stats = nullptr;
   std::unique_ptr<net::Listener> socket;
   void take(ListenerRole role);
+  // Where the client connected to. Asking each connection would cost a system call.
+  net::Address local_of(const net::Stream& stream) const { return proxy_protocol ? stream.local() : local; }
   bool is_retired = false;  // its connections finish what they have begun
 };
 
@@ -130,6 +135,8 @@ class Worker {
   void bury(Upstream& connection);  // closed: destroyed when the callbacks are done
   IntrusiveList<TcpRelay, InAsking>& asking() { return asking_; }
   void bury(Downstream& connection);
+  // A connection that is known to be the client's: its first bytes are TLS, if the listener speaks that.
+  void greet(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream);
   // A connection of a client that is ready for what its listener speaks: plain, or with its handshake done.
   void admit(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream);
 

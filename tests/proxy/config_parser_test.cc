@@ -144,7 +144,8 @@ const std::vector<BadCase>& bad_cases() {
        {"lb.yaml:5:13: routes[0].retry.atempts: unknown key; did you mean \"attempts\"?"}},
       {"UnknownKeyWithoutSuggestion",
        "version: 1\nlisteners:\n  - {name: web, address: \"0.0.0.0:443\", banana: {}}\n",
-       {"lb.yaml:3:41: listeners[0].banana: unknown key; known here: name, address, tls, tcp"}},
+       {"lb.yaml:3:41: listeners[0].banana: unknown key; known here: name, address, tls, tcp, tls_passthrough, "
+        "proxy_protocol"}},
       {"RepeatedKey", "version: 1\nworkers: 1\nworkers: 2\n", {"lb.yaml:3:1: workers: repeated; first in line 2"}},
       {"AllAtOnce",
        "version: 2\nworkers: many\ntimeouts:\n  header: 10\n  conect: 1s\n  first_byte: 1 s\n",
