@@ -61,6 +61,7 @@ void DownstreamConnection::on_bytes(std::span<const char> bytes) {
 void DownstreamConnection::take_bytes(std::string_view text) {
   if (mode_ == Mode::tunnel) {
     exchange_->on_tunnel_from_downstream(text);
+    splice_tunnel(text.size());
   } else if (mode_ == Mode::lingering) {
     if (stream_->queued_bytes() == 0) watch_lingering();
     return;
@@ -87,12 +88,24 @@ void DownstreamConnection::splice_body() {
   if (!is_on && !worker_.loop().splice_pipes().has_free()) worker_.counters().splice_refusals.add();
 }
 
+void DownstreamConnection::splice_tunnel(std::size_t bytes_read) {
+  net::Stream* endpoint = tunnel_choice_.is_bulk(bytes_read) ? exchange_->request_socket() : nullptr;
+  if (endpoint == nullptr || !stream_->splice_to(*endpoint, kSplicedToTheEnd)) return;
+  tunnel_choice_.begin();
+  worker_.outbox().flush();  // what came before
+}
+
 // The exchange is there: without it the stream that takes the bytes has gone.
 void DownstreamConnection::on_spliced(std::size_t bytes) {
   Turn turn(worker_);
   worker_.counters().downstream_bytes_in.add(bytes);
   worker_.counters().spliced_bytes.add(bytes);
   if (exchange_ == nullptr) return;
+  if (mode_ == Mode::tunnel) {
+    exchange_->on_tunnel_spliced_from_downstream(bytes);
+    if (tunnel_choice_.is_chatter(bytes)) stream_->end_splice();
+    return exchange_->on_request_read();
+  }
   body_bytes_read_ += bytes;
   exchange_->on_request_spliced(bytes);
   parser_.skip_body(bytes);

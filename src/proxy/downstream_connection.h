@@ -17,6 +17,7 @@
 #include "proxy/exchange.h"
 #include "proxy/forwarding.h"
 #include "proxy/memory_share.h"
+#include "proxy/splicing.h"
 
 namespace lotse::proxy {
 
@@ -80,6 +81,7 @@ class DownstreamConnection final : public Downstream,
   void stash(std::string_view bytes);
   void go_on();  // with the next request, or not
   void splice_body();
+  void splice_tunnel(std::size_t bytes_read);
   void next_request();
   bool has_had_its_turn();
   bool may_discard_rest() const;
@@ -121,7 +123,8 @@ class DownstreamConnection final : public Downstream,
   bool goes_on_later_ = false;    // it has begun as many requests in this turn as anybody may
   bool has_sent_continue_ = false;
   bool rest_was_discarded_ = false;  // of a body whose answer had gone: the next request may begin
-  std::string pending_;              // pipelined bytes, from pending_offset_ on
+  SpliceChoice tunnel_choice_;
+  std::string pending_;  // pipelined bytes, from pending_offset_ on
   std::size_t pending_offset_ = 0;
   std::uint64_t body_bytes_read_ = 0;  // of this request
   std::size_t discarded_bytes_ = 0;    // of the body whose answer has gone

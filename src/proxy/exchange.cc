@@ -177,6 +177,7 @@ void Exchange::on_request_body(std::string_view bytes) {
 
 // What is kept for a replay has to be seen.
 net::Stream* Exchange::request_socket() {
+  if (phase_ == Phase::tunnel) return upstream_ != nullptr ? upstream_->request_socket() : nullptr;
   if (keeps_body_ || upstream_ == nullptr || (phase_ != Phase::sending && phase_ != Phase::responding)) return nullptr;
   return upstream_->request_socket();
 }
@@ -314,7 +315,7 @@ void Exchange::on_response_body(std::string_view bytes) {
 }
 
 net::Stream* Exchange::response_socket() {
-  return phase_ == Phase::responding ? downstream_->response_socket() : nullptr;
+  return phase_ == Phase::responding || phase_ == Phase::tunnel ? downstream_->response_socket() : nullptr;
 }
 
 void Exchange::on_response_spliced(std::size_t bytes) {
@@ -356,20 +357,42 @@ void Exchange::on_downstream_drained() {
 
 void Exchange::on_tunnel_from_upstream(std::string_view bytes) {
   if (phase_ != Phase::tunnel) return;
-  bytes_out_ += bytes.size();
-  tunnel_->bytes_out.add(bytes.size());
-  my_stats().tunnel_bytes_out.add(bytes.size());
-  deadline_.set(worker_.config().timeouts.tunnel_idle);
+  count_tunnel_out(bytes.size());
+  response_is_spliced_ = false;
   downstream_->tunnel_write(bytes);
+}
+
+void Exchange::on_tunnel_spliced_from_upstream(std::size_t bytes) {
+  if (phase_ != Phase::tunnel) return;
+  count_tunnel_out(bytes);
+  response_is_spliced_ = true;
 }
 
 void Exchange::on_tunnel_from_downstream(std::string_view bytes) {
   if (phase_ != Phase::tunnel || upstream_ == nullptr) return;
-  bytes_in_ += bytes.size();
-  tunnel_->bytes_in.add(bytes.size());
-  my_stats().tunnel_bytes_in.add(bytes.size());
-  deadline_.set(worker_.config().timeouts.tunnel_idle);
+  count_tunnel_in(bytes.size());
+  request_is_spliced_ = false;
   upstream_->tunnel_write(bytes);
+}
+
+void Exchange::on_tunnel_spliced_from_downstream(std::size_t bytes) {
+  if (phase_ != Phase::tunnel) return;
+  count_tunnel_in(bytes);
+  request_is_spliced_ = true;
+}
+
+void Exchange::count_tunnel_in(std::size_t bytes) {
+  bytes_in_ += bytes;
+  tunnel_->bytes_in.add(bytes);
+  my_stats().tunnel_bytes_in.add(bytes);
+  deadline_.set(worker_.config().timeouts.tunnel_idle);
+}
+
+void Exchange::count_tunnel_out(std::size_t bytes) {
+  bytes_out_ += bytes;
+  tunnel_->bytes_out.add(bytes);
+  my_stats().tunnel_bytes_out.add(bytes);
+  deadline_.set(worker_.config().timeouts.tunnel_idle);
 }
 
 void Exchange::on_tunnel_end_from_upstream() {

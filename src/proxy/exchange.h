@@ -70,6 +70,7 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   void on_request_broken(int status, std::string_view why);  // the rest of the request cannot be understood
   void on_downstream_gone();                                 // no answer can be sent any more
   void on_tunnel_from_downstream(std::string_view bytes);
+  void on_tunnel_spliced_from_downstream(std::size_t bytes);
   void on_tunnel_end_from_downstream();
   void reset();  // into the free list: keeps its memory
 
@@ -117,6 +118,7 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   void on_upstream_drained() override;
   void on_upstream_failed(const UpstreamFailure& failure) override;
   void on_tunnel_from_upstream(std::string_view bytes) override;
+  void on_tunnel_spliced_from_upstream(std::size_t bytes) override;
   void on_tunnel_end_from_upstream() override;
 
   // Routing (exchange.cc).
@@ -131,6 +133,8 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   void maybe_end_tunnel();
   void relay_interim(const http::ResponseHead& head);
   void begin_tunnel(std::string_view protocol);
+  void count_tunnel_in(std::size_t bytes);
+  void count_tunnel_out(std::size_t bytes);
   void note_first_byte();
   AppWorkerStats& my_stats();
 

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace lotse::proxy {
 
@@ -13,6 +14,9 @@ inline constexpr std::uint64_t kSplicedBytesMin = 16 * 1024;
 
 // Where a large body is expected, a read this short takes the head and leaves the body to be spliced.
 inline constexpr std::size_t kHeadReadBytes = 2 * 1024;
+
+// For splice_to(): as long as both sides last.
+inline constexpr std::uint64_t kSplicedToTheEnd = std::numeric_limits<std::uint64_t>::max();
 
 // One direction of a tunnel, whose end nobody knows before: is it bulk or chatter? Chatter is cheaper to copy, as a
 // pipe costs two calls more. A large read says bulk, small pieces in a row say chatter.

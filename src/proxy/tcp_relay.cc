@@ -1,6 +1,5 @@
 #include "proxy/tcp_relay.h"
 
-#include <limits>
 #include <utility>
 
 #include "proxy/endpoint_address.h"
@@ -17,7 +16,6 @@ constexpr Duration kTooEarly = std::chrono::seconds(1);
 // Fatal alerts (RFC 8446 section 6) in a record of their own.
 constexpr std::string_view kDecodeError("\x15\x03\x03\x00\x02\x02\x32", 7);
 constexpr std::string_view kUnrecognizedName("\x15\x03\x03\x00\x02\x02\x70", 7);
-constexpr std::uint64_t kToTheEnd = std::numeric_limits<std::uint64_t>::max();
 }  // namespace
 
 TcpRelay::TcpRelay(Worker& worker, std::shared_ptr<WorkerListener> listener, std::unique_ptr<net::Stream> stream)
@@ -238,7 +236,7 @@ void TcpRelay::on_bytes(Side& from, std::span<const char> bytes) {
   to.write(std::string_view(bytes.data(), bytes.size()));
   if (to.queued_bytes() >= worker_.config().limits.buffer_bytes_max) return pause(from);
   if (!from.choice.is_bulk(bytes.size())) return;
-  if (from.stream->splice_to(to, kToTheEnd)) from.choice.begin();
+  if (from.stream->splice_to(to, kSplicedToTheEnd)) from.choice.begin();
 }
 
 // What is spliced is held by a pipe that has to be empty before it takes more.

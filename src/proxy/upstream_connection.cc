@@ -168,6 +168,7 @@ void UpstreamConnection::on_bytes(std::span<const char> bytes) {
   }
   if (state_ == State::tunnel) {
     user_->on_tunnel_from_upstream(text(bytes));
+    splice_tunnel(bytes.size());
   } else {
     has_answered_ = true;
     http::FeedResult fed = parser_.feed(bytes);
@@ -198,10 +199,22 @@ void UpstreamConnection::splice_answer() {
   if (!is_on && !worker_.loop().splice_pipes().has_free()) worker_.counters().splice_refusals.add();
 }
 
+void UpstreamConnection::splice_tunnel(std::size_t bytes_read) {
+  net::Stream* client = tunnel_choice_.is_bulk(bytes_read) && user_ != nullptr ? user_->response_socket() : nullptr;
+  if (client == nullptr || !stream_->splice_to(*client, kSplicedToTheEnd)) return;
+  tunnel_choice_.begin();
+  worker_.outbox().flush();  // what came before
+}
+
 void UpstreamConnection::on_spliced(std::size_t bytes) {
   Turn turn(worker_);
   worker_.counters().upstream_bytes_in.add(bytes);
   worker_.counters().spliced_bytes.add(bytes);
+  if (state_ == State::tunnel) {
+    user_->on_tunnel_spliced_from_upstream(bytes);
+    if (tunnel_choice_.is_chatter(bytes)) stream_->end_splice();
+    return user_->on_upstream_read();
+  }
   if (user_ != nullptr) user_->on_response_spliced(bytes);
   parser_.skip_body(bytes);
   if (is_complete_) {

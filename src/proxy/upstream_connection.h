@@ -14,6 +14,7 @@
 #include "proxy/endpoint_record.h"
 #include "proxy/memory_share.h"
 #include "proxy/preconnect.h"
+#include "proxy/splicing.h"
 #include "proxy/upstream.h"
 #include "proxy/upstream_link.h"
 #include "proxy/upstream_pool.h"
@@ -88,6 +89,7 @@ class UpstreamConnection final : public Upstream,
   void look_up();
   void use_one_of(std::vector<net::Address>& addresses);
   void splice_answer();
+  void splice_tunnel(std::size_t bytes_read);
   void note_length(const http::ResponseHead& head);
   bool is_word_on_idleness(const http::ResponseHead& head) const;
   void end_of_answer(bool may_be_kept);
@@ -105,6 +107,7 @@ class UpstreamConnection final : public Upstream,
   HeldBytes held_;
   State state_ = State::connecting;
   std::uint64_t flushes_before_ = 0;  // of the outbox, when the request was put there
+  SpliceChoice tunnel_choice_;
   bool was_reused_ = false;
   bool has_told_client_ = false;  // by the PROXY protocol: it is that client's for good
   bool request_is_chunked_ = false;

@@ -48,6 +48,7 @@ class UpstreamUser {  // the exchange
   virtual net::Stream* response_socket() { return nullptr; }            // where a body may be spliced to; null: nowhere
   virtual void on_response_spliced(std::size_t) {}                      // so much of it was
   virtual void on_tunnel_from_upstream(std::string_view bytes) = 0;
+  virtual void on_tunnel_spliced_from_upstream(std::size_t) {}
   virtual void on_tunnel_end_from_upstream() = 0;  // the endpoint sent FIN
 
  protected:
