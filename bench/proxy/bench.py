@@ -11,17 +11,17 @@ import http.client, ssl
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # ---- the proxies: add one entry, and a config template in peers/ if it needs one -------------------------------------
-# cmd: start in the foreground.  {BIN} the binary, {CONF} the filled-in template, {PORT}/{TLS} ports to listen on,
+# cmd: start in the foreground.  {BIN} the binary, {CONF} the filled-in template, {PORT}/{TLS} {TCP} ports to listen on,
 # {BACKEND} the backend's port, {DIR} a scratch folder, {CERT} {KEY} {PEM} the certificate, {SRC} the built floor programs.
-# env: the variable that may name another binary.  can: h1, tls (TLS listener), h2 (HTTP/2 by ALPN on that listener).
+# env: the variable that may name another binary.  can: h1, tls (TLS listener), h2 (HTTP/2 by ALPN on that listener), relay (TCP on {TCP} and WebSocket, both to {ECHO}).
 PROXIES = {
     "floor":        dict(kind="floor", cmd="{SRC}/floor_relay {PORT} {BACKEND}", can="h1"),
     "floor-splice": dict(kind="floor", cmd="{SRC}/floor_relay {PORT} {BACKEND} splice", can="h1"),
     "floor-uv":     dict(kind="floor", cmd="{SRC}/floor_uv {PORT} {BACKEND}", can="h1"),
-    "nginx":   dict(kind="peer", bin="nginx", env="NGINX_BIN", conf="nginx.conf", cmd="{BIN} -p {DIR} -c {CONF}", ver="-v", can="h1 tls h2"),
-    "haproxy": dict(kind="peer", bin="haproxy", env="HAPROXY_BIN", conf="haproxy.cfg", cmd="{BIN} -db -f {CONF}", ver="-v", can="h1 tls h2"),
+    "nginx":   dict(kind="peer", bin="nginx", env="NGINX_BIN", conf="nginx.conf", cmd="{BIN} -p {DIR} -c {CONF}", ver="-v", can="h1 tls h2 relay"),
+    "haproxy": dict(kind="peer", bin="haproxy", env="HAPROXY_BIN", conf="haproxy.cfg", cmd="{BIN} -db -f {CONF}", ver="-v", can="h1 tls h2 relay"),
     "h2o":     dict(kind="peer", bin="h2o", env="H2O_BIN", conf="h2o.yaml", cmd="{BIN} -c {CONF}", ver="-v", can="h1 tls h2"),
-    "lotse":   dict(kind="ours", bin="lotse", env="LOTSE_BIN", conf="lotse.yaml", cmd="{BIN} proxy --config {CONF} --data {DIR}/lotse", ver="--version", can="h1"),
+    "lotse":   dict(kind="ours", bin="lotse", env="LOTSE_BIN", conf="lotse.yaml", cmd="{BIN} proxy --config {CONF} --data {DIR}/lotse", ver="--version", can="h1 relay"),
 }
 PROXY_CPU, LOAD_CPU = 0, 1
 BROWSER = [
@@ -52,6 +52,10 @@ ROWS = [
     ("log_ratio", "… against the same without, next to it", ""),
     ("w2_cpu",    "two workers at the fixed rate: CPU µs/req", "↓"),
     ("w2_ratio",  "… against one worker, next to it (at most 1.11)", ""),
+    ("tcp1k",     "TCP relay, 1 KiB back and forth on 64 connections: MB per proxy CPU-second", "↑"),
+    ("tcp1m",     "TCP relay, 1 MiB back and forth on 16 connections: MB per proxy CPU-second", "↑"),
+    ("ws1k",      "WebSocket, 1 KiB back and forth on 64 connections: MB per proxy CPU-second", "↑"),
+    ("ws1m",      "WebSocket, 1 MiB back and forth on 16 connections: MB per proxy CPU-second", "↑"),
     ("hs_cpu",    "TLS 1.3 full handshake + 1 request: CPU µs", "↓"),
     ("hs_rps",    "TLS 1.3 full handshakes/s", "↑"),
     ("tls_cpu",   "TLS keep-alive 1 KiB: CPU µs/req", "↓"),
@@ -149,6 +153,13 @@ def h2load(port, size, n, conns=16, streams=32):
         raise Wrong("h2load: " + out[-600:] + err[-200:])
     return {"ok": n, "secs": float(m[1]) / (1000 if m[2] == "ms" else 1), "bytes": int(data[1])}
 
+def relay(port, kind, size, conns):  # what goes to the server and comes back, both counted
+    out, err = run([f"{SRC}/relay", "load", str(port), kind, str(size), str(conns), "1"])
+    r = json.loads(out) if out else {"ok": 0, "bad": 1}
+    if r["bad"] or not r["ok"]:
+        raise Wrong(f"relay {kind}: {r} {err[:300]}")
+    return r
+
 # ---- one sample: CPU of the proxy around one load run, retried when the hypervisor stole too much ----------------------
 def host():  # steal and busy ticks (proxy CPU, load CPU)
     st = {}
@@ -217,6 +228,13 @@ def f_workers(px):
     return against_variant(px, "w2", "workers: 1", "workers: 2")
 def f_log(px):
     return against_variant(px, "log", "version: 1", 'version: 1\naccess_log: {path: "{DIR}/access.log"}')
+def f_relay(px):
+    out = {}
+    for kind, port in (("tcp", px.tcp), ("ws", px.port)):
+        for label, size, conns in (("1k", 1024, 64), ("1m", 1048576, 16)):
+            r = sample(px, lambda p: relay(port, kind, size, conns))
+            out[kind + label] = r["bytes"] / 1e6 / r["cpu"]
+    return out
 def f_handshake(px):
     r = sample(px, lambda p: lg(p.tls, 128, "-x", "-t", "-c", 16, "-n", 1500))
     return {"hs_cpu": us(r), "hs_rps": r["rps"]}
@@ -228,6 +246,7 @@ def f_h2(px):
     return {"h2_cpu": us(r), "h2_rps": r["ok"] / r["secs"]}
 FIGURES = {"h1": ("h1", f_h1), "headers": ("h1", f_headers), "paced": ("h1", f_paced), "b64": ("h1", f_b64), "b1m": ("h1", f_b1m),
            "new": ("h1", f_new), "log": ("h1", f_log), "workers": ("h1", f_workers),
+           "relay": ("relay", f_relay),
            "handshake": ("tls", f_handshake), "tls": ("tls", f_tls), "h2": ("h2", f_h2)}
 
 # once per proxy: syscalls (perf counts them at almost no cost) and memory (a fresh instance)
@@ -268,10 +287,10 @@ NEXT_PORT = [8100]
 class Running:
     def __init__(self, name, edit=("", "")):
         e = self.e = PROXIES[name]; self.name = name
-        self.port, self.tls = NEXT_PORT[0], NEXT_PORT[0] + 1
-        NEXT_PORT[0] += 2
+        self.port, self.tls, self.tcp = NEXT_PORT[0], NEXT_PORT[0] + 1, NEXT_PORT[0] + 2
+        NEXT_PORT[0] += 3
         self.dir = tempfile.mkdtemp(prefix=f"{name}-", dir=WORK); os.chmod(self.dir, 0o777)
-        sub = dict(BIN=e.get("path", ""), PORT=self.port, TLS=self.tls, BACKEND=BACKEND, DIR=self.dir, SRC=SRC,
+        sub = dict(BIN=e.get("path", ""), PORT=self.port, TLS=self.tls, TCP=self.tcp, BACKEND=BACKEND, ECHO=ECHO, DIR=self.dir, SRC=SRC,
                    CERT=f"{WORK}/cert.pem", KEY=f"{WORK}/key.pem", PEM=f"{WORK}/both.pem", CONF=f"{self.dir}/{e.get('conf')}")
         fill = lambda s: re.sub(r"\{([A-Z]+)\}", lambda m: str(sub[m[1]]), s)
         if e.get("conf"):
@@ -331,7 +350,7 @@ def table(names, data):
     return "\n".join(out)
 
 def main():
-    global ARGS, NOFILE, WORK, SRC, BACKEND, RATE, HAVE_CALLS
+    global ARGS, NOFILE, WORK, SRC, BACKEND, ECHO, RATE, HAVE_CALLS
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--only", help="comma-separated names; default: all found")
     ap.add_argument("--all", action="store_true", help="with the slow peers too")
@@ -356,8 +375,8 @@ def main():
     started = time.monotonic()
     WORK = tempfile.mkdtemp(prefix="proxybench-"); os.chmod(WORK, 0o755)
     atexit.register(shutil.rmtree, WORK, ignore_errors=True)
-    SRC = WORK; BACKEND = 8090
-    for prog, libs in {"backend": [], "floor_relay": [], "floor_uv": ["-luv"], "lg": ["-lssl", "-lcrypto", "-lm"]}.items():
+    SRC = WORK; BACKEND = 8090; ECHO = 8091
+    for prog, libs in {"backend": [], "relay": [], "floor_relay": [], "floor_uv": ["-luv"], "lg": ["-lssl", "-lcrypto", "-lm"]}.items():
         subprocess.run(["cc", "-O2", "-o", f"{SRC}/{prog}", f"{HERE}/src/{prog}.c", *libs], check=True)
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-subj", "/CN=localhost",
                     "-keyout", f"{WORK}/key.pem", "-out", f"{WORK}/cert.pem"], check=True, stderr=subprocess.DEVNULL)
@@ -381,6 +400,7 @@ def main():
     names = [n for n in names if n not in ARGS.skip.split(",")]
 
     backend = Proc([f"{SRC}/backend", str(BACKEND)], LOAD_CPU)
+    echo = Proc([f"{SRC}/relay", "server", str(ECHO)], LOAD_CPU)
     px, data, calls, failed, broken = [], {}, {}, [], set()
     try:
         for n in names:
@@ -426,7 +446,7 @@ def main():
     finally:
         for p in px + list(VARIANTS.values()):
             p.stop()
-        backend.stop()
+        backend.stop(); echo.stop()
     names = [p.name for p in px]
     text = [table(names, data), "", "Cell: median (ratio to the best peer, in bold / ratio to the floor). ↓ lower is better, ↑ higher is better.", ""]
     if calls:
