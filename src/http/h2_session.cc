@@ -611,6 +611,12 @@ void H2Session::consume_stream_only(H2Stream& stream, std::size_t bytes) {
 
 // Ending ----------------------------------------------------------------------------------------------------------
 
+void H2Session::ping() {
+  if (is_broken_) return;
+  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
+  tell_unsent();
+}
+
 void H2Session::announce_end() {
   if (is_broken_) return;
   nghttp2_submit_shutdown_notice(session_);

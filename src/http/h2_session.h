@@ -149,6 +149,7 @@ class H2Session {
   void consume_connection_only(H2Stream& stream, std::size_t bytes);  // this stream waits, the others do not
   void consume_stream_only(H2Stream& stream, std::size_t bytes);      // what was consumed for the connection before
 
+  void ping();              // the answer is no event: any byte of the peer's says that it lives
   void announce_end();      // GOAWAY with the highest id: what is on its way is still taken
   void finish();            // GOAWAY with the last one that we took; is_over() when all have ended
   void end(H2Error error);  // GOAWAY, and nothing else

@@ -134,6 +134,7 @@ struct ExposeConfig {  // expose; URLs from application ids, without a route. Ro
 };
 
 enum class Balance : std::uint8_t { round_robin, p2c };
+enum class AppProtocol : std::uint8_t { h1, h2 };  // h2: with prior knowledge; gRPC is h2
 
 struct OutlierDetection {                // apps.*.outlier_detection; `off`: every check is 0
   int consecutive_5xx = 5;               // failures in a row, over all workers, before ejecting; 0 turns the check off
@@ -149,12 +150,28 @@ struct OutlierDetection {                // apps.*.outlier_detection; `off`: eve
   bool operator==(const OutlierDetection&) const = default;
 };
 
+struct HealthCheck {  // apps.*.health; absent: nothing but what discovery says
+  enum class By : std::uint8_t { http, tcp, grpc };
+  By by = By::http;         // `http`: GET, 200 to 399; `tcp`: connects; `grpc`: grpc.health.v1 says SERVING
+  std::string path = "/";   // of http
+  std::string host;         // of http: the Host field; empty: the endpoint's address
+  std::string service;      // of grpc; empty: the server as a whole
+  bool starts_down = true;  // `start: down`: a new task gets nothing before its first passed check; `up`: it does
+  Duration interval = std::chrono::seconds(5);  // from the end of a check to the next, a tenth more or less
+  Duration timeout = std::chrono::seconds(2);   // of one check
+  int healthy_after = 1;                        // passed checks in a row that bring an unhealthy endpoint back
+  int unhealthy_after = 3;                      // failed ones that make a healthy one unhealthy
+  bool operator==(const HealthCheck&) const = default;
+};
+
 struct AppConfig {  // apps.<id>; an app that is not named has these defaults
   Balance balance = Balance::p2c;
-  int preconnect = 0;  // connections kept open per worker and endpoint that is up, asked for or not
+  int preconnect = 0;                   // connections kept open per worker and endpoint that is up, asked for or not
+  std::optional<AppProtocol> protocol;  // of its endpoints; absent: what their label lotse.protocol says, else h1
   // `v1` or `v2`: each connection begins by telling whose it is, so it serves one client and is not pooled. Absent: no.
   std::optional<net::ProxyVersion> proxy_protocol;
   OutlierDetection outlier_detection;
+  std::optional<HealthCheck> health;
   bool operator==(const AppConfig&) const = default;
 };
 
@@ -179,6 +196,7 @@ struct TimeoutsConfig {                        // timeouts; what happens when it
   Duration tunnel_idle = std::chrono::hours(1);         // after 101: close both sides
   Duration connect = std::chrono::seconds(1);           // next endpoint, then 503
   Duration first_byte = std::chrono::seconds(30);       // request sent to response head: 504
+  Duration upstream_ping = std::chrono::seconds(20);    // HTTP/2, requests under way, silence: PING; again: close
   Duration upstream_idle = std::chrono::seconds(30);    // a pooled connection: close
   Duration queue = std::chrono::seconds(5);             // waiting for a connection or an endpoint: 503
   Duration linger = std::chrono::seconds(30);           // after a last answer: what still comes is read, then close
@@ -186,16 +204,19 @@ struct TimeoutsConfig {                        // timeouts; what happens when it
   Duration worker_stall = std::chrono::seconds(2);  // a loop that does not turn: logged, /readyz 503; x10: /healthz 503
 };
 
-struct LimitsConfig {                               // limits; what happens when it is hit
-  http::Limits http;                                // limits.head_bytes_max and so on: same names, same place
-  std::size_t client_hello_bytes_max = 16 * 1024;   // of a TLS ClientHello that is passed through: closed, counted
-  std::size_t proxy_header_bytes_max = 4096;        // of a header of the PROXY protocol: closed, counted
-  std::size_t buffer_bytes_max = 64 * 1024;         // body held per direction: pause the reader; no retry beyond
-  int upstream_connections_per_endpoint_max = 512;  // per worker: wait in the app's queue
-  int upstream_connections_max = 0;                 // of the process; 0: a third of the fd limit. Close the idlest
+struct LimitsConfig {                                // limits; what happens when it is hit
+  http::Limits http;                                 // limits.head_bytes_max and so on: same names, same place
+  std::size_t client_hello_bytes_max = 16 * 1024;    // of a TLS ClientHello that is passed through: closed, counted
+  std::size_t proxy_header_bytes_max = 4096;         // of a header of the PROXY protocol: closed, counted
+  std::size_t buffer_bytes_max = 64 * 1024;          // body held per direction: pause the reader; no retry beyond
+  int upstream_connections_per_endpoint_max = 512;   // per worker: wait in the app's queue
+  int upstream_h2_connections_per_endpoint_max = 4;  // per worker, each with this many requests at once:
+  int upstream_h2_streams_max = 100;                 // or as few as the endpoint takes; more wait likewise
+  int upstream_connections_max = 0;                  // of the process; 0: a third of the fd limit. Close the idlest
   int downstream_connections_max = 50'000;  // and never more than the fd limit leaves (at most 80 %): stop accepting
   int splice_pipes_max = 256;               // of the process, two descriptors each: without one, bodies are copied
   int requests_waiting_per_app_max = 1024;  // 503 with Retry-After
+  int health_checks_max = 100;              // at once, of the process: the rest wait for their turn
   // Heads, bodies and answers that wait to be taken, in the whole process; 0 (`auto`): a quarter of the memory there
   // is. When full, the connections that hold the most go: 503 before the answer, else reset.
   std::size_t memory_bytes_max = 0;

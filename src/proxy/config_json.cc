@@ -78,6 +78,19 @@ Json to_json(const ListenerConfig& listener) {
   return json;
 }
 
+Json to_json(const HealthCheck& check) {
+  constexpr const char* kBy[] = {"http", "tcp", "grpc"};
+  Json json = {{"by", kBy[static_cast<std::size_t>(check.by)]}, {"start", check.starts_down ? "down" : "up"}};
+  if (check.by == HealthCheck::By::http) json["path"] = check.path;
+  if (!check.host.empty()) json["host"] = check.host;
+  if (check.by == HealthCheck::By::grpc) json["service"] = check.service;
+  json["interval"] = format_duration(check.interval);
+  json["timeout"] = format_duration(check.timeout);
+  json["healthy_after"] = check.healthy_after;
+  json["unhealthy_after"] = check.unhealthy_after;
+  return json;
+}
+
 Json to_json(const OutlierDetection& policy) {
   return {{"consecutive_5xx", policy.consecutive_5xx},
           {"consecutive_gateway_failures", policy.consecutive_gateway_failures},
@@ -100,18 +113,20 @@ Json to_json(const DiscoveryConfig& discovery) {
 }
 
 Json to_json(const TimeoutsConfig& timeouts) {
-  return {{"header", format_duration(timeouts.header)},
-          {"request", timeouts.request == Duration::zero() ? "off" : format_duration(timeouts.request)},
-          {"downstream_idle", format_duration(timeouts.downstream_idle)},
-          {"stream_idle", format_duration(timeouts.stream_idle)},
-          {"tunnel_idle", format_duration(timeouts.tunnel_idle)},
-          {"connect", format_duration(timeouts.connect)},
-          {"first_byte", format_duration(timeouts.first_byte)},
-          {"upstream_idle", format_duration(timeouts.upstream_idle)},
-          {"queue", format_duration(timeouts.queue)},
-          {"linger", format_duration(timeouts.linger)},
-          {"drain", format_duration(timeouts.drain)},
-          {"worker_stall", format_duration(timeouts.worker_stall)}};
+  return {
+      {"header", format_duration(timeouts.header)},
+      {"request", timeouts.request == Duration::zero() ? "off" : format_duration(timeouts.request)},
+      {"downstream_idle", format_duration(timeouts.downstream_idle)},
+      {"stream_idle", format_duration(timeouts.stream_idle)},
+      {"tunnel_idle", format_duration(timeouts.tunnel_idle)},
+      {"connect", format_duration(timeouts.connect)},
+      {"first_byte", format_duration(timeouts.first_byte)},
+      {"upstream_ping", timeouts.upstream_ping == Duration::zero() ? "off" : format_duration(timeouts.upstream_ping)},
+      {"upstream_idle", format_duration(timeouts.upstream_idle)},
+      {"queue", format_duration(timeouts.queue)},
+      {"linger", format_duration(timeouts.linger)},
+      {"drain", format_duration(timeouts.drain)},
+      {"worker_stall", format_duration(timeouts.worker_stall)}};
 }
 
 Json to_json(const LimitsConfig& limits) {
@@ -125,10 +140,13 @@ Json to_json(const LimitsConfig& limits) {
           {"proxy_header_bytes_max", limits.proxy_header_bytes_max},
           {"buffer_bytes_max", limits.buffer_bytes_max},
           {"upstream_connections_per_endpoint_max", limits.upstream_connections_per_endpoint_max},
+          {"upstream_h2_connections_per_endpoint_max", limits.upstream_h2_connections_per_endpoint_max},
+          {"upstream_h2_streams_max", limits.upstream_h2_streams_max},
           {"upstream_connections_max", limits.upstream_connections_max},
           {"downstream_connections_max", limits.downstream_connections_max},
           {"splice_pipes_max", limits.splice_pipes_max},
           {"requests_waiting_per_app_max", limits.requests_waiting_per_app_max},
+          {"health_checks_max", limits.health_checks_max},
           {"memory_bytes_max", limits.memory_bytes_max == 0 ? Json("auto") : Json(limits.memory_bytes_max)}};
 }
 
@@ -170,6 +188,8 @@ std::string to_json_text(const Config& config) {
                    {"preconnect", app.preconnect},
                    {"outlier_detection", to_json(app.outlier_detection)}};
     if (app.proxy_protocol) json_of_app["proxy_protocol"] = *app.proxy_protocol == net::ProxyVersion::v1 ? "v1" : "v2";
+    if (app.health) json_of_app["health"] = to_json(*app.health);
+    if (app.protocol) json_of_app["protocol"] = *app.protocol == AppProtocol::h2 ? "h2" : "h1";
   }
   json["discovery"] = to_json(config.discovery);
   json["http"] = {{"trusted_proxies", to_json(config.http.trusted_proxies)},

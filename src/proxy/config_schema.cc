@@ -248,6 +248,10 @@ void read_balance(R& reader, const Located& at, AppConfig& into) {
   if (auto choice = reader.one_of(at, {"round_robin", "p2c"})) into.balance = static_cast<Balance>(*choice);
 }
 
+void read_protocol(R& reader, const Located& at, AppConfig& into) {
+  if (auto choice = reader.one_of(at, {"h1", "h2"})) into.protocol = static_cast<AppProtocol>(*choice);
+}
+
 constexpr int kFailuresMax = 1000;  // in a row: more would be waiting for something else
 constexpr Key<OutlierDetection> kOutlierKeys[] = {
     {"consecutive_5xx", int_field<&OutlierDetection::consecutive_5xx, 0, kFailuresMax>},
@@ -268,11 +272,38 @@ void read_outlier_detection(R& reader, const Located& at, AppConfig& into) {
   reader.map<OutlierDetection>(at, into.outlier_detection, kOutlierKeys);
 }
 
+void read_health_by(R& reader, const Located& at, HealthCheck& into) {
+  if (auto choice = reader.one_of(at, {"http", "tcp", "grpc"})) into.by = static_cast<HealthCheck::By>(*choice);
+}
+
+void read_health_start(R& reader, const Located& at, HealthCheck& into) {
+  if (auto choice = reader.one_of(at, {"up", "down"})) into.starts_down = *choice == 1;
+}
+
+constexpr Key<HealthCheck> kHealthKeys[] = {
+    {"by", read_health_by},
+    {"path", text_field<&HealthCheck::path>},
+    {"host", text_field<&HealthCheck::host>},
+    {"service", text_field<&HealthCheck::service>},
+    {"start", read_health_start},
+    {"interval", duration_field<&HealthCheck::interval>},
+    {"timeout", duration_field<&HealthCheck::timeout>},
+    {"healthy_after", int_field<&HealthCheck::healthy_after, 1, 100>},
+    {"unhealthy_after", int_field<&HealthCheck::unhealthy_after, 1, 100>},
+};
+
+void read_health(R& reader, const Located& at, AppConfig& into) {
+  into.health.emplace();
+  reader.map<HealthCheck>(at, *into.health, kHealthKeys);
+}
+
 constexpr Key<AppConfig> kAppKeys[] = {
     {"balance", read_balance},
     {"preconnect", int_field<&AppConfig::preconnect, 0, 100>},
+    {"protocol", read_protocol},
     {"proxy_protocol", read_app_proxy_protocol},
     {"outlier_detection", read_outlier_detection},
+    {"health", read_health},
 };
 
 void read_apps(R& reader, const Located& at, Config& into) {
@@ -339,6 +370,14 @@ void read_request_timeout(R& reader, const Located& at, TimeoutsConfig& into) {
   }
 }
 
+void read_upstream_ping(R& reader, const Located& at, TimeoutsConfig& into) {
+  if (at.node.kind == YamlNode::Kind::scalar && at.node.text == "off") {
+    into.upstream_ping = Duration::zero();
+  } else {
+    duration_field<&TimeoutsConfig::upstream_ping>(reader, at, into);
+  }
+}
+
 constexpr Key<TimeoutsConfig> kTimeoutKeys[] = {
     {"header", duration_field<&TimeoutsConfig::header>},
     {"request", read_request_timeout},
@@ -347,6 +386,7 @@ constexpr Key<TimeoutsConfig> kTimeoutKeys[] = {
     {"tunnel_idle", duration_field<&TimeoutsConfig::tunnel_idle>},
     {"connect", duration_field<&TimeoutsConfig::connect>},
     {"first_byte", duration_field<&TimeoutsConfig::first_byte>},
+    {"upstream_ping", read_upstream_ping},
     {"upstream_idle", duration_field<&TimeoutsConfig::upstream_idle>},
     {"queue", duration_field<&TimeoutsConfig::queue>},
     {"linger", duration_field<&TimeoutsConfig::linger>},
@@ -383,10 +423,14 @@ constexpr Key<LimitsConfig> kLimitKeys[] = {
     {"buffer_bytes_max", bytes_field<&LimitsConfig::buffer_bytes_max>},
     {"upstream_connections_per_endpoint_max",
      int_field<&LimitsConfig::upstream_connections_per_endpoint_max, 1, kMany>},
+    {"upstream_h2_connections_per_endpoint_max",
+     int_field<&LimitsConfig::upstream_h2_connections_per_endpoint_max, 1, 1000>},
+    {"upstream_h2_streams_max", int_field<&LimitsConfig::upstream_h2_streams_max, 1, 100'000>},
     {"upstream_connections_max", int_field<&LimitsConfig::upstream_connections_max, 0, kMany>},
     {"downstream_connections_max", int_field<&LimitsConfig::downstream_connections_max, 1, kMany>},
     {"splice_pipes_max", int_field<&LimitsConfig::splice_pipes_max, 0, kMany>},
     {"requests_waiting_per_app_max", int_field<&LimitsConfig::requests_waiting_per_app_max, 0, kMany>},
+    {"health_checks_max", int_field<&LimitsConfig::health_checks_max, 1, 10'000>},
     {"memory_bytes_max", read_memory_max},
 };
 

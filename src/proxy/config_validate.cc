@@ -191,12 +191,27 @@ void validate_tests(const Config& config, ConfigReport& report) {
   }
 }
 
+void validate_health(const HealthCheck& check, const std::string& key, ConfigReport& report) {
+  using By = HealthCheck::By;
+  const bool is_target = check.path.starts_with('/') && std::all_of(check.path.begin(), check.path.end(), [](char c) {
+                           return c > ' ' && c < 0x7f && c != '#';
+                         });
+  if (!is_target) report.problem(key + ".path", "must start with \"/\" and hold nothing that must be percent-encoded");
+  if (check.by != By::http && check.path != "/") report.problem(key + ".path", "is for checks by http");
+  if (!check.host.empty() && !http::is_valid_authority(check.host)) report.problem(key + ".host", "is not a host");
+  if (check.by != By::http && !check.host.empty()) report.problem(key + ".host", "is for checks by http");
+  constexpr std::size_t kServiceBytesMax = 120;  // its length is one byte in the request
+  if (check.service.size() > kServiceBytesMax) report.problem(key + ".service", "is longer than 120 bytes");
+  if (check.by != By::grpc && !check.service.empty()) report.problem(key + ".service", "is for checks by grpc");
+}
+
 void validate_apps(const Config& config, ConfigReport& report) {
   for (const auto& [id, app] : config.apps) {
     const OutlierDetection& policy = app.outlier_detection;
     if (policy.ejection_time_max < policy.ejection_time_base) {
       report.problem("apps." + id + ".outlier_detection.ejection_time_max", "is less than ejection_time_base");
     }
+    if (app.health) validate_health(*app.health, "apps." + id + ".health", report);
   }
 }
 

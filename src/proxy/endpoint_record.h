@@ -12,7 +12,9 @@
 #include "model/routes.h"
 #include "net/address.h"
 #include "net/proxy_protocol.h"
+#include "proxy/active_health.h"
 #include "proxy/counter.h"
+#include "proxy/h2_pool.h"
 #include "proxy/passive_health.h"
 #include "proxy/upstream_pool.h"
 
@@ -27,7 +29,9 @@ struct alignas(64) EndpointState {
   Counter good_answers;  // below 500
 
   // The worker's thread only.
-  UpstreamPool pool;
+  UpstreamPool pool;  // HTTP/1.1
+  H2Pool h2;
+  bool speaks_h2 = false;
   model::EndpointState state = model::EndpointState::up;
   bool is_removed = false;
   std::uint32_t preconnect = 0;
@@ -59,7 +63,8 @@ struct EndpointRecord : std::enable_shared_from_this<EndpointRecord> {
   const std::string address_text;     // for logs and messages
   net::Address address;               // empty: the host is a name
   std::vector<EndpointState> states;  // by worker, never resized
-  PassiveHealth passive;              // the main thread's
+  PassiveHealth passive;              // the main thread's, as is:
+  ActiveHealth active;
 
   std::uint64_t in_flight() const {
     std::uint64_t sum = 0;

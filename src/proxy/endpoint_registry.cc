@@ -16,6 +16,13 @@ std::string identity_of(const model::Endpoint& endpoint) {
          std::to_string(endpoint.host_port);
 }
 
+// What the configuration says, then what the app's definition says of itself.
+bool speaks_h2(const AppConfig& config, const model::Endpoint& endpoint) {
+  if (config.protocol) return *config.protocol == AppProtocol::h2;
+  auto label = endpoint.labels.find("lotse.protocol");
+  return label != endpoint.labels.end() && (label->second == "h2" || label->second == "h2c" || label->second == "grpc");
+}
+
 // Does the endpoint belong to this port of its app, "" being the default one?
 bool is_at_port(const model::Endpoint& endpoint, std::string_view port) {
   if (port.empty()) return endpoint.is_default;
@@ -60,7 +67,13 @@ void EndpointRegistry::set(const model::Endpoint& endpoint, RoutingUpdate& updat
   Known& known = place->second;
   if (is_new) {
     known.record = std::make_shared<EndpointRecord>(endpoint, workers_);
-    by_task_[endpoint.task].push_back(known.record);
+    auto& of_task = by_task_[endpoint.task];
+    const std::optional<HealthCheck>& check = config_.app(endpoint.app).health;
+    // A task that was here before, under another address, has proved itself; so has, for all we know, one that served
+    // before we came.
+    if (check && check->starts_down && of_task.empty() && !is_first_table_)
+      known.record->active.verdict = ActiveHealth::Verdict::pending;
+    of_task.push_back(known.record);
   } else {
     if (known.endpoint == endpoint) return;  // an identical update is a no-op
     --counts_[static_cast<std::size_t>(known.endpoint.state)];
@@ -76,7 +89,8 @@ void EndpointRegistry::note(const Known& known, RoutingUpdate& update) {
   update.records.push_back({.record = known.record,
                             .state = known.endpoint.state,
                             .preconnect = static_cast<std::uint32_t>(app.preconnect),
-                            .proxy_protocol = app.proxy_protocol});
+                            .proxy_protocol = app.proxy_protocol,
+                            .speaks_h2 = speaks_h2(app, known.endpoint)});
 }
 
 void EndpointRegistry::remove(App& app, std::map<std::string, Known>::iterator place, RoutingUpdate& update) {
@@ -126,16 +140,23 @@ void EndpointRegistry::rebuild(App& app, const model::AppId&, RoutingUpdate& upd
   }
 }
 
+// An endpoint is up when both discovery and our own checks say so.
+EndpointSet::Member EndpointRegistry::member_of(const Known& known) {
+  const model::Endpoint& endpoint = known.endpoint;
+  const bool is_down = known.record->active.verdict == ActiveHealth::Verdict::down;
+  return {.record = known.record,
+          .state = is_down && endpoint.state == model::EndpointState::up ? model::EndpointState::down : endpoint.state,
+          .weight = static_cast<std::uint32_t>(std::clamp(endpoint.weight, 0, 1000)),
+          .has_agent = !endpoint.agent.empty(),
+          .is_pending = known.record->active.verdict == ActiveHealth::Verdict::pending,
+          .is_ejected = known.record->passive.is_ejected};
+}
+
 std::shared_ptr<const EndpointSet> EndpointRegistry::build(const App& app, const SlotInfo& slot) {
   std::vector<EndpointSet::Member> members;
   for (const auto& [key, known] : app.endpoints) {
-    const model::Endpoint& endpoint = known.endpoint;
-    if (!is_at_port(endpoint, slot.target.port)) continue;
-    members.push_back({.record = known.record,
-                       .state = endpoint.state,
-                       .weight = static_cast<std::uint32_t>(std::clamp(endpoint.weight, 0, 1000)),
-                       .has_agent = !endpoint.agent.empty(),
-                       .is_ejected = known.record->passive.is_ejected});
+    if (!is_at_port(known.endpoint, slot.target.port)) continue;
+    members.push_back(member_of(known));
   }
   const AppConfig& policy = config_.app(slot.target.app);
   return std::make_shared<const EndpointSet>(slot.target, policy.balance, stats_for(slot.target.app),

@@ -28,6 +28,8 @@ class EndpointRegistry {
   RoutingUpdate apply(const Config& config);
   // Slots that only the table before this one named are free again: every worker has the new one.
   void forget_old_table();
+  // What is announced from here on is new; before, it may have served while we were away.
+  void end_of_first_table() { is_first_table_ = false; }
 
   std::uint64_t in_flight(const model::TaskId& task) const;
   bool is_leaving(const model::TaskId& task) const;  // draining or gone: its count is waited for
@@ -38,6 +40,7 @@ class EndpointRegistry {
     std::shared_ptr<EndpointRecord> record;
   };
   const Known* find(const EndpointRecord& record) const;
+  static EndpointSet::Member member_of(const Known& known);  // as its sets have it
 
   // For what the proxy itself finds out about endpoints (OutlierDetector).
   const AppConfig& app_config(const model::AppId& id) const { return config_.app(id); }
@@ -51,6 +54,7 @@ class EndpointRegistry {
     for (const auto& [key, known] : app->second.endpoints) visit(known);
   }
 
+  bool has_endpoints() const { return counts_[0] + counts_[1] + counts_[2] > 0; }
   const std::map<model::AppId, std::unique_ptr<AppStats>>& stats() const { return stats_; }
   std::size_t endpoint_count(model::EndpointState state) const { return counts_[static_cast<std::size_t>(state)]; }
   template <typename Visit>
@@ -92,6 +96,7 @@ class EndpointRegistry {
   void free_slot(App& app, const std::string& port, RoutingUpdate& update);
 
   std::size_t workers_;
+  bool is_first_table_ = true;
   std::map<model::AppId, App> apps_;
   std::vector<model::AppId> dirty_;
   std::vector<SlotInfo> slots_;

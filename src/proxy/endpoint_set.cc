@@ -20,6 +20,7 @@ EndpointSet::EndpointSet(model::AppTarget for_target, Balance by, AppStats& coun
     : target(std::move(for_target)), balance(by), stats(counted_in), members_(std::move(members)) {
   std::size_t all_up = 0;
   for (const Member& member : members_) {
+    if (member.is_pending) continue;
     if (member.state != model::EndpointState::draining) ++usable_count_;
     if (member.state != model::EndpointState::up) continue;
     ++all_up;
@@ -31,6 +32,8 @@ EndpointSet::EndpointSet(model::AppTarget for_target, Balance by, AppStats& coun
     for (Member& member : members_) member.is_ejected = false;
   }
   auto rank = [](const Member& member) {
+    constexpr int kLast = 5;
+    if (member.is_pending) return kLast;
     return static_cast<int>(member.state) * 2 + (member.state == model::EndpointState::up && member.is_ejected ? 1 : 0);
   };
   std::stable_sort(members_.begin(), members_.end(),

@@ -22,6 +22,7 @@ class EndpointSet {
     model::EndpointState state = model::EndpointState::up;
     std::uint32_t weight = 100;
     bool has_agent = false;   // somebody can confirm the task (P2)
+    bool is_pending = false;  // new, and gets nothing before its first passed check
     bool is_ejected = false;  // by passive health: only when no other up one is left
   };
 
@@ -34,7 +35,8 @@ class EndpointSet {
   const Balance balance;
   AppStats& stats;  // lives as long as the process
 
-  // Up ones first, then ejected ones, then down ones, then draining ones; each in the order of their identity.
+  // Up ones first, then ejected ones, then down ones, then draining and pending ones; each in the order of their
+  // identity.
   const std::vector<Member>& members() const { return members_; }
   std::size_t up_count() const { return up_count_; }  // not ejected
   bool ignores_ejections() const { return is_panic_; }

@@ -254,7 +254,8 @@ void Exchange::on_response_head(const http::ResponseHead& head) {
   ResponseOut out{.status = head.status,
                   .reason = head.reason,
                   .fields = response_fields_,
-                  .is_bodiless = head.is_bodiless,
+                  // A head that is all there is must end a stream of HTTP/2 itself: gRPC knows "Trailers-Only" by it.
+                  .is_bodiless = head.is_bodiless || head.content_length == 0U,
                   .content_length = head.status == 204 ? std::nullopt : head.content_length};
   status_ = head.status;
   head_was_sent_ = true;
@@ -508,7 +509,7 @@ void Exchange::reset() {
   stats_ = nullptr;
   retry_ = {};
   failure_count_ = 0;
-  attempts_ = connect_failures_ = 0;
+  attempts_ = connect_failures_ = unprocessed_ = 0;
   has_replayed_ = has_retried_empty_ = wants_fresh_ = request_is_whole_ = was_continued_ = false;
   request_is_spliced_ = response_is_spliced_ = false;
   request_is_paused_ = upstream_is_paused_ = keeps_body_ = replay_is_lost_ = head_was_sent_ = false;

@@ -23,6 +23,7 @@
 
 namespace lotse::proxy {
 
+class H2Upstream;
 class UpstreamConnection;
 class Worker;
 struct TunnelCounters;
@@ -147,6 +148,7 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   void leave_queue();
   void take(const EndpointSet::Member& member);
   void connect();
+  void share(H2Upstream& connection);
   void let_endpoint_go();
   void send_request();
   void arm_for_answer();
@@ -163,6 +165,7 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   bool retry_after(const UpstreamFailure& failure);
   bool retry_on_another(const UpstreamFailure& failure);
   bool replay_on_fresh();
+  bool retry_unprocessed();
   bool take_budget(bool is_configured);
   bool retry_status(int status);
   bool retry_answered(const char* reason);
@@ -196,7 +199,7 @@ class Exchange final : public UpstreamUser, public ListNode<InWaiting> {
   std::array<Failure, kTriesMax> failures_;
   std::array<const EndpointRecord*, kTriesMax> failed_{};  // to be avoided; compared, never followed
   std::size_t failure_count_ = 0;
-  int attempts_ = 0, connect_failures_ = 0;
+  int attempts_ = 0, connect_failures_ = 0, unprocessed_ = 0;
   bool has_replayed_ = false, has_retried_empty_ = false;
   bool wants_fresh_ = false;  // no pooled connection: the last one was dead
   bool request_is_whole_ = false;

@@ -99,6 +99,7 @@ bool Exchange::retry_after(const UpstreamFailure& failure) {
   if (!may_replay()) return false;
   // A refused stream, or one that a GOAWAY left out, may be sent again whatever its method (RFC 9113 section 8.7).
   if (!http::is_idempotent(head_->method) && !failure.is_unprocessed) return false;
+  if (failure.is_unprocessed && failure.code == Errc::unavailable) return retry_unprocessed();
   if (failure.was_reused && is_lost_connection(failure.code) && !std::exchange(has_replayed_, true))
     return replay_on_fresh();
   return retry_on_another(failure);
@@ -118,6 +119,19 @@ bool Exchange::replay_on_fresh() {
     ++attempts_;
     connect();
   }
+  return true;
+}
+
+// Free of budget, for nobody has worked on it; another endpoint where there is one, else another connection. An
+// endpoint that refuses everything is given up.
+bool Exchange::retry_unprocessed() {
+  constexpr int kTimesMax = 3;
+  Slot* slot = worker_.routing().slot(slot_);
+  if (slot == nullptr || ++unprocessed_ > kTimesMax) return false;
+  may_repeat_ = true;
+  worker_.counters().unprocessed_retries.add();
+  let_endpoint_go();
+  choose();
   return true;
 }
 

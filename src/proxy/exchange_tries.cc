@@ -48,8 +48,8 @@ void Exchange::answer_nobody(const Slot& slot) {
   if (set.members().empty()) {
     fmt::format_to(out, "app {}{} has no endpoints", set.target.app, port);
   } else if (!set.has_usable()) {
-    fmt::format_to(out, "app {}{} has no endpoints that take requests: all {} are draining", set.target.app, port,
-                   set.members().size());
+    fmt::format_to(out, "app {}{} has no endpoints that take requests: all {} are draining or not ready yet",
+                   set.target.app, port, set.members().size());
   } else {
     fmt::format_to(out,
                    "app {}{} has no endpoint that can be confirmed: the table may be old and its agents deny the tasks",
@@ -110,7 +110,9 @@ void Exchange::take(const EndpointSet::Member& member) {
   state.in_flight.add();
   state.requests.add();
   ++attempts_;
-  if (!wants_fresh_) {
+  if (state.speaks_h2) {
+    if (H2Upstream* shared = state.h2.with_room()) return share(*shared);
+  } else if (!wants_fresh_) {
     while (UpstreamConnection* pooled = state.pool.take()) {
       if (pooled->is_about_to_close(worker_.loop().now())) {
         pooled->abandon();
@@ -123,6 +125,19 @@ void Exchange::take(const EndpointSet::Member& member) {
     }
   }
   connect();
+}
+
+// A stream of a connection that others use as well, or that is being made for another.
+void Exchange::share(H2Upstream& connection) {
+  const bool is_open = connection.is_open();
+  upstream_ = &connection.lend_stream(*this);
+  if (is_open) {
+    worker_.counters().pool_reuses.add();
+    return send_request();
+  }
+  phase_ = Phase::connecting;
+  sent_at_ = worker_.loop().now();
+  deadline_.set(worker_.config().timeouts.connect);
 }
 
 void Exchange::connect() {
@@ -140,16 +155,22 @@ void Exchange::connect() {
         return choose();
     }
   }
-  if (!worker_.pools().make_room()) {
+  const EndpointState& state = endpoint_->states[worker_.index()];
+  if ((state.speaks_h2 && !state.h2.may_open()) || !worker_.pools().make_room()) {
     let_endpoint_go();
     Slot* slot = worker_.routing().slot(slot_);
     return slot != nullptr ? enqueue(*slot) : answer(503, "all upstream connections are in use", true);
   }
   phase_ = Phase::connecting;
-  UpstreamConnection& opened = worker_.open_upstream(*endpoint_);
-  upstream_ = &opened;
   sent_at_ = worker_.loop().now();
   deadline_.set(worker_.config().timeouts.connect);
+  if (state.speaks_h2) {
+    H2Upstream& opened = worker_.open_h2_upstream(*endpoint_);
+    upstream_ = &opened.lend_stream(*this);
+    return opened.connect();
+  }
+  UpstreamConnection& opened = worker_.open_upstream(*endpoint_);
+  upstream_ = &opened;
   opened.connect(*this);
 }
 
@@ -219,7 +240,7 @@ void Exchange::send_request() {
   // The client was paused while nothing could be sent; on_upstream_drained() comes only if something is queued now.
   if (request_is_paused_) {
     worker_.outbox().flush();
-    if (upstream_->queued_bytes() == 0) on_upstream_drained();
+    if (upstream_->queued_bytes() < worker_.config().limits.buffer_bytes_max) on_upstream_drained();
   }
 }
 

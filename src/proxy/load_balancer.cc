@@ -34,7 +34,7 @@ const EndpointSet::Member& LoadBalancer::less_busy(const EndpointSet::Member& a,
 bool LoadBalancer::is_fit(const EndpointSet::Member& member, const PickOptions& options) const {
   const EndpointState& state = state_of(member);
   if (state.suspect_until > options.now || (state.is_out && options.is_stale)) return false;
-  if (state.in_flight.get() >= connections_max_) return false;
+  if (is_full(state)) return false;
   return std::find(options.avoid.begin(), options.avoid.end(), member.record.get()) == options.avoid.end();
 }
 
@@ -43,7 +43,7 @@ bool LoadBalancer::is_fit(const EndpointSet::Member& member, const PickOptions& 
 Pick LoadBalancer::search(const EndpointSet& set, std::uint64_t cursor, const PickOptions& options) const {
   enum Kind { up, suspect, ejected, down, avoided, kinds };
   const EndpointSet::Member* best[kinds] = {};
-  bool is_full = false;
+  bool some_are_full = false;
   const std::size_t count = set.usable_count();
   for (std::size_t i = 0; i < count; ++i) {
     const EndpointSet::Member& member = set.members()[(cursor + i) % count];
@@ -51,8 +51,8 @@ Pick LoadBalancer::search(const EndpointSet& set, std::uint64_t cursor, const Pi
     if (state.is_out && options.is_stale) continue;
     bool is_avoided = std::find(options.avoid.begin(), options.avoid.end(), member.record.get()) != options.avoid.end();
     if (is_avoided && !options.may_repeat) continue;
-    if (state.in_flight.get() >= connections_max_) {
-      is_full = true;
+    if (is_full(state)) {
+      some_are_full = true;
       continue;
     }
     Kind kind = is_avoided                                   ? avoided
@@ -63,7 +63,7 @@ Pick LoadBalancer::search(const EndpointSet& set, std::uint64_t cursor, const Pi
     if (best[kind] == nullptr) best[kind] = &member;
     if (kind == up) break;
   }
-  if (is_full && best[up] == nullptr && best[suspect] == nullptr) return {Pick::Outcome::full, nullptr};
+  if (some_are_full && best[up] == nullptr && best[suspect] == nullptr) return {Pick::Outcome::full, nullptr};
   for (const EndpointSet::Member* member : best) {
     if (member != nullptr) return {Pick::Outcome::picked, member};
   }

@@ -44,6 +44,9 @@ class LoadBalancer {
   const EndpointSet::Member& less_busy(const EndpointSet::Member& a, const EndpointSet::Member& b) const;
   bool is_fit(const EndpointSet::Member& member, const PickOptions& options) const;
   Pick search(const EndpointSet& set, std::uint64_t cursor, const PickOptions& options) const;
+  bool is_full(const EndpointState& state) const {
+    return state.in_flight.get() >= (state.speaks_h2 ? state.h2.requests_max() : connections_max_);
+  }
   EndpointState& state_of(const EndpointSet::Member& member) const { return member.record->states[worker_]; }
 
   std::size_t worker_;

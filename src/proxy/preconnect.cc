@@ -47,6 +47,11 @@ void Preconnector::open_for(EndpointRecord& record, int& left) {
   const EndpointState& state = record.states[worker_.index()];
   if (state.is_removed || state.state != model::EndpointState::up) return;
   if (!record.endpoint.agent.empty() && worker_.freshness().is_stale()) return;  // only with a question, for a request
+  if (state.speaks_h2) {                                                         // one is enough for many requests
+    if (left == 0 || state.h2.open() > 0 || !worker_.pools().has_unused_room()) return;
+    --left;
+    return worker_.open_h2_upstream(record).connect();
+  }
   while (left > 0 && state.pool.open < state.preconnect && worker_.pools().has_unused_room()) {
     --left;
     UpstreamConnection& connection = worker_.open_upstream(record);

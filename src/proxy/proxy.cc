@@ -66,6 +66,7 @@ Proxy::Impl::~Impl() {
 
 void Proxy::Impl::stop_workers() {
   stall_watch.stop();
+  if (checker) checker->stop();
   for (const auto& worker : workers) worker->stop_and_join();
 }
 
@@ -91,6 +92,7 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
       stop_workers();
       workers.clear();
       detector.reset();
+      checker.reset();
       registry.reset();
       shared.reset();
     }
@@ -108,6 +110,7 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
     if (generation == config_generation) is_config_applied = true;
   });
   apply_verdicts(detector->on_config(main_loop.clock().now()));
+  checker->on_config(static_cast<std::size_t>(new_config->limits.health_checks_max));
 
   std::vector<ListenerInfo> old = std::exchange(listeners, {});
   for (const ListenerConfig& wanted : new_config->listeners) {
@@ -185,6 +188,7 @@ void Proxy::Impl::start_workers(const Config& first_config) {
   };
   registry = std::make_unique<EndpointRegistry>(count);
   make_detector();
+  make_checker();
   Random random = Random::from_system();
   for (std::size_t i = 0; i < count; ++i) workers.push_back(std::make_unique<Worker>(i, *shared, random.next()));
   for (const auto& worker : workers) worker->start();
@@ -229,6 +233,7 @@ void Proxy::Impl::apply_endpoints(EndpointChange change, std::function<void()> o
     return;
   }
   RoutingUpdate update = registry->apply(change);
+  checker->on_change(update);
   std::vector<std::shared_ptr<EndpointRecord>> removed;
   for (const auto& one : update.records) {
     if (one.is_removed) removed.push_back(one.record);
@@ -242,6 +247,7 @@ void Proxy::Impl::apply_endpoints(EndpointChange change, std::function<void()> o
     apply_latency.record(took);
     // From here on no worker picks them: what is in flight can only become less.
     for (const auto& record : removed) registry->drop_if_quiet(*record);
+    if (registry->has_endpoints()) registry->end_of_first_table();
     if (on_applied) on_applied();
   });
 }
@@ -325,8 +331,9 @@ void Proxy::set_on_drained(std::function<void(const model::TaskId&)> on_drained)
   impl_->on_drained = std::move(on_drained);
 }
 
-// The proxy has no health checks of its own yet: a task is usable once every worker has it.
-std::vector<model::TaskId> Proxy::pending_tasks() const { return {}; }
+std::vector<model::TaskId> Proxy::pending_tasks() const {
+  return impl_->checker ? impl_->checker->pending_tasks() : std::vector<model::TaskId>();
+}
 void Proxy::set_on_pending_changed(std::function<void()> on_changed) {
   impl_->on_pending_changed = std::move(on_changed);
 }

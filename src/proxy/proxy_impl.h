@@ -13,6 +13,7 @@
 #include "net/socket_file.h"
 #include "net/timers.h"
 #include "proxy/endpoint_registry.h"
+#include "proxy/health_checker.h"
 #include "proxy/outlier_detector.h"
 #include "proxy/proxy.h"
 #include "proxy/stall_watch.h"
@@ -46,6 +47,9 @@ struct Proxy::Impl {
   void on_failures(const std::vector<FailureReport>& reports);
   void let_ejected_back();
   void apply_verdicts(RoutingUpdate update);
+  // Active health (proxy_health.cc).
+  void make_checker();
+  void on_health_verdict();
   void drain(Duration deadline, std::function<void()> on_done);
   void end_drain();
   void stop_workers();
@@ -76,6 +80,8 @@ struct Proxy::Impl {
   std::unique_ptr<WorkerShared> shared;
   std::unique_ptr<EndpointRegistry> registry;
   std::unique_ptr<OutlierDetector> detector;
+  std::unique_ptr<HealthChecker> checker;
+  bool verdicts_are_due = false;
   net::Timer return_timer;  // when the next ejected endpoint may come back
   RoutingState replica;
   std::vector<std::unique_ptr<Worker>> workers;
@@ -86,7 +92,7 @@ struct Proxy::Impl {
   std::uint64_t config_generation = 0;
   std::size_t memory_bytes_max = 0;
   std::function<void(const model::TaskId&)> on_drained;
-  std::function<void()> on_pending_changed;  // kept for the proxy's own health checks, which there are none of yet
+  std::function<void()> on_pending_changed;
 
   std::function<void()> on_drain_done;
   std::size_t workers_empty = 0;

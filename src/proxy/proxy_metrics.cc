@@ -92,6 +92,13 @@ constexpr CounterMetric kCounters[] = {
      &WorkerCounters::upstream_idle_closes},
     {"lotse_upstream_evictions_total", "Pooled connections closed to make room for one to another endpoint.",
      &WorkerCounters::upstream_evictions},
+    {"lotse_upstream_goaways_total", "HTTP/2 connections that an endpoint began to end (GOAWAY).",
+     &WorkerCounters::upstream_goaways},
+    {"lotse_upstream_pings_total", "Silent HTTP/2 endpoints that were asked for a sign of life.",
+     &WorkerCounters::upstream_pings},
+    {"lotse_upstream_ping_timeouts_total", "Of these: those that gave none.", &WorkerCounters::upstream_ping_timeouts},
+    {"lotse_upstream_unprocessed_retries_total", "Tries after an endpoint had said that it had not begun to work.",
+     &WorkerCounters::unprocessed_retries},
     {"lotse_upstream_failures_total", "Exchanges lost after the request was sent.", &WorkerCounters::upstream_failures},
     {"lotse_upstream_pool_reuses_total", "Exchanges on a pooled connection.", &WorkerCounters::pool_reuses},
     {"lotse_upstream_pool_drops_total", "Pooled connections dropped for unread bytes.", &WorkerCounters::pool_drops},
@@ -352,6 +359,24 @@ void write_ejections(Text& text, const EndpointRegistry& registry, const Outlier
   text.line("lotse_ejections_ignored", "", panics);
 }
 
+void write_health(Text& text, const EndpointRegistry& registry, const HealthChecker& checker) {
+  const HealthChecker::Counts& counts = checker.counts();
+  text.head("lotse_health_checks_total", "counter", "Checks of endpoints by the proxy itself, by what came of them.");
+  text.line("lotse_health_checks_total", "result=\"passed\"", counts.passed);
+  text.line("lotse_health_checks_total", "result=\"failed\"", counts.failed);
+  text.head("lotse_health_checks_delayed_total", "counter", "Checks that had to wait for others to end.");
+  text.line("lotse_health_checks_delayed_total", "", counts.delayed);
+  std::size_t pending = 0, unhealthy = 0;
+  registry.for_each([&](const EndpointRegistry::Known& known) {
+    if (known.record->active.verdict == ActiveHealth::Verdict::pending) ++pending;
+    if (known.record->active.verdict == ActiveHealth::Verdict::down) ++unhealthy;
+  });
+  text.head("lotse_endpoints_pending", "gauge", "Endpoints that get nothing before their first passed check.");
+  text.line("lotse_endpoints_pending", "", pending);
+  text.head("lotse_endpoints_unhealthy", "gauge", "Endpoints that fail the proxy's own checks.");
+  text.line("lotse_endpoints_unhealthy", "", unhealthy);
+}
+
 }  // namespace
 
 void Proxy::Impl::write_metrics(std::string& out) const {
@@ -397,6 +422,7 @@ void Proxy::Impl::write_metrics(std::string& out) const {
   write_endpoints(text, *registry);
 
   write_ejections(text, *registry, *detector, replica);
+  write_health(text, *registry, *checker);
   text.head("lotse_endpoints", "gauge", "Endpoints in the table, by state.");
   for (auto state : kStates) {
     text.line("lotse_endpoints", fmt::format("state=\"{}\"", model::to_string(state)), registry->endpoint_count(state));

@@ -30,6 +30,8 @@ json endpoint_json(const EndpointSet::Member& member, Instant now) {
            {"inFlight", record.in_flight()},
            {"requests", requests},
            {"connectFailures", failures}};
+  if (member.is_pending) out["state"] = "pending";
+  if (!record.active.problem.empty()) out["check"] = record.active.problem;
   const PassiveHealth& health = record.passive;
   if (health.ejections > 0) out["ejections"] = health.ejections;
   if (health.is_ejected) {
@@ -181,10 +183,7 @@ std::string Proxy::Impl::routes_json() const {
   json apps = json::object();
   if (registry) {
     registry->for_each([&](const EndpointRegistry::Known& known) {
-      EndpointSet::Member member{.record = known.record,
-                                 .state = known.endpoint.state,
-                                 .weight = static_cast<std::uint32_t>(std::max(known.endpoint.weight, 0))};
-      json endpoint = endpoint_json(member, now);
+      json endpoint = endpoint_json(EndpointRegistry::member_of(known), now);
       endpoint["port"] = known.endpoint.port;
       if (!known.endpoint.port_name.empty()) endpoint["portName"] = known.endpoint.port_name;
       apps[known.endpoint.app].push_back(std::move(endpoint));

@@ -13,7 +13,6 @@ namespace lotse::proxy {
 
 namespace {
 constexpr std::uint8_t kLargeAnswersMax = 3;  // an endpoint whose answers differ changes our mind after two of a kind
-constexpr auto kLookupKept = std::chrono::seconds(10);  // how long a name's address is used without asking again
 
 std::string_view text(std::span<const char> bytes) { return {bytes.data(), bytes.size()}; }
 
@@ -37,7 +36,11 @@ Duration idle_max_of(const http::ResponseHead& head) {
 }  // namespace
 
 UpstreamConnection::UpstreamConnection(Worker& worker, EndpointRecord& record)
-    : worker_(worker), record_(record), parser_(*this, worker.http_limits()), held_(worker.memory()) {
+    : worker_(worker),
+      record_(record),
+      dialer_(worker, record, *this),
+      parser_(*this, worker.http_limits()),
+      held_(worker.memory()) {
   ++state().pool.open;
   worker_.pools().on_opened();
 }
@@ -50,43 +53,12 @@ EndpointState& UpstreamConnection::state() { return record_.states[worker_.index
 
 void UpstreamConnection::connect(UpstreamUser& user) {
   user_ = &user;
-  begin();
+  dialer_.dial();
 }
 
 void UpstreamConnection::connect_for_pool() {
   idle_since_ = worker_.loop().now();
-  begin();
-}
-
-void UpstreamConnection::begin() {
-  state().connects.add();
-  if (!record_.address.is_empty()) return start_connecting(record_.address);
-  if (state().resolved_until > worker_.loop().now()) return start_connecting(state().resolved);
-  look_up();
-}
-
-void UpstreamConnection::look_up() {
-  lookup_ = net::resolve(worker_.loop(), record_.endpoint.host, record_.endpoint.host_port,
-                         [this](Result<std::vector<net::Address>> found) {
-                           Turn turn(worker_);
-                           auto finished = std::move(lookup_);
-                           if (!found || found->empty()) return fail(Errc::resolve_failed);
-                           use_one_of(*found);
-                         });
-}
-
-// IPv4 first, as published ports are there more often than not; the next one after each failure to connect.
-void UpstreamConnection::use_one_of(std::vector<net::Address>& addresses) {
-  std::stable_partition(addresses.begin(), addresses.end(),
-                        [](const net::Address& one) { return one.raw()->sa_family == AF_INET; });
-  EndpointState& here = state();
-  here.resolved = addresses[here.resolve_turn % addresses.size()];
-  here.resolved_until = worker_.loop().now() + kLookupKept;
-  start_connecting(here.resolved);
-}
-
-void UpstreamConnection::start_connecting(const net::Address& address) {
-  stream_ = net::connect(worker_.loop(), address, *this);
+  dialer_.dial();
 }
 
 void UpstreamConnection::on_connected() {
@@ -325,8 +297,7 @@ void UpstreamConnection::fail_unsent() {
 void UpstreamConnection::fail(Errc code, const char* reason) {
   UpstreamFailure failure{.code = code, .was_reused = was_reused_, .reason = reason};
   if (state_ == State::connecting) {
-    ++state().resolve_turn;
-    state().resolved_until = {};
+    dialer_.on_failed();
   } else {
     failure.stage = has_answered_ ? UpstreamFailure::Stage::in_answer : UpstreamFailure::Stage::before_answer;
   }
@@ -343,7 +314,7 @@ void UpstreamConnection::close() {
   ListNode<InPreconnect>::unlink();
   if (stream_) worker_.outbox().forget(*stream_);
   stream_.reset();
-  lookup_.reset();
+  dialer_.cancel();
   --state().pool.open;
   worker_.pools().on_closed();
   worker_.bury(*this);

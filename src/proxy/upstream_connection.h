@@ -6,11 +6,11 @@
 #include <memory>
 #include <span>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "http/h1_parser.h"
-#include "net/resolver.h"
 #include "net/stream.h"
+#include "proxy/dialer.h"
 #include "proxy/endpoint_record.h"
 #include "proxy/memory_share.h"
 #include "proxy/preconnect.h"
@@ -25,7 +25,7 @@ class Worker;
 
 class UpstreamConnection final : public Upstream,
                                  public UpstreamLink,
-                                 public net::StreamListener,
+                                 public DialerOwner,
                                  public http::ResponseListener,
                                  public ListNode<InPool>,
                                  public ListNode<InPreconnect> {
@@ -70,7 +70,9 @@ class UpstreamConnection final : public Upstream,
   friend class UpstreamPools;
   enum class State : std::uint8_t { connecting, busy, idle, tunnel, closed };
 
-  // net::StreamListener
+  // DialerOwner
+  void on_dialled(std::unique_ptr<net::Stream> stream) override { stream_ = std::move(stream); }
+  void on_name_unknown() override { fail(Errc::resolve_failed); }
   void on_connected() override;
   void on_bytes(std::span<const char> bytes) override;
   void on_end() override;
@@ -83,11 +85,7 @@ class UpstreamConnection final : public Upstream,
   void on_response_trailers(std::span<const http::Field> trailers) override { trailers_ = trailers; }
   void on_response_complete() override { is_complete_ = true; }
 
-  void begin();
   void become_idle();
-  void start_connecting(const net::Address& address);
-  void look_up();
-  void use_one_of(std::vector<net::Address>& addresses);
   void splice_answer();
   void splice_tunnel(std::size_t bytes_read);
   void note_length(const http::ResponseHead& head);
@@ -102,7 +100,7 @@ class UpstreamConnection final : public Upstream,
   EndpointRecord& record_;
   UpstreamUser* user_ = nullptr;
   std::unique_ptr<net::Stream> stream_;
-  std::unique_ptr<net::Lookup> lookup_;
+  Dialer dialer_;
   http::ResponseParser parser_;
   HeldBytes held_;
   State state_ = State::connecting;

@@ -46,7 +46,11 @@ Worker::Worker(std::size_t index, WorkerShared& shared, std::uint64_t seed)
         close_retired();
       }) {
   http_limits_.push_back(std::make_unique<const http::Limits>(config_->limits.http));
-  loop_.set_after_poll([this] { outbox_.flush(); });
+  loop_.set_after_poll([this] {
+    if (unsent_.empty()) return outbox_.flush();
+    Turn turn(*this, Turn::Writes::may_wait);
+    write_out();
+  });
 }
 
 Worker::~Worker() { loop_.set_after_poll({}); }
@@ -107,10 +111,16 @@ void Worker::apply_config(std::shared_ptr<const Config> config, const Shares& sh
                     .connections_max = shares.upstream_connections_max,
                     .per_endpoint_max =
                         static_cast<std::size_t>(std::max(config_->limits.upstream_connections_per_endpoint_max, 1))});
+  for (const auto& [raw, record] : records_) record->states[index_].h2.configure(h2_bounds());
   memory_.set_max(shares.memory_bytes_max);
   loop_.splice_pipes().set_max(shares.splice_pipes_max);
   if (config_->access_log && !access_log_) access_log_ = std::make_unique<AccessLogBuffer>(loop_, shared_.access_log);
   if (!config_->access_log) access_log_.reset();
+}
+
+H2Pool::Bounds Worker::h2_bounds() const {
+  return {.connections_max = static_cast<std::size_t>(config_->limits.upstream_h2_connections_per_endpoint_max),
+          .streams_max = static_cast<std::size_t>(config_->limits.upstream_h2_streams_max)};
 }
 
 void Worker::apply(const RoutingUpdate& update) {
@@ -121,6 +131,12 @@ void Worker::apply(const RoutingUpdate& update) {
     state.preconnect = change.preconnect;
     // Connections that began without telling are nobody's and anybody's: no endpoint that wants to be told gets one.
     if (std::exchange(state.proxy_protocol, change.proxy_protocol) != change.proxy_protocol) state.pool.close_idle();
+    state.h2.configure(h2_bounds());
+    if (state.speaks_h2 != change.speaks_h2) {
+      state.pool.close_idle();
+      state.h2.close_idle();
+    }
+    state.speaks_h2 = change.speaks_h2;
     if (change.is_removed) {
       freshness_.forget(*change.record);
       preconnector_.forget(*change.record);
@@ -129,7 +145,10 @@ void Worker::apply(const RoutingUpdate& update) {
       records_.emplace(change.record.get(), change.record);
       preconnector_.watch(*change.record);
     }
-    if (change.is_removed || change.state == model::EndpointState::draining) state.pool.close_idle();
+    if (change.is_removed || change.state == model::EndpointState::draining) {
+      state.pool.close_idle();
+      state.h2.close_idle();
+    }
   }
   routing_.apply(update);
   has_capacity_ = true;  // what waited for a connection may find a new endpoint, or none
@@ -318,6 +337,12 @@ UpstreamConnection& Worker::open_upstream(EndpointRecord& record) {
   return *connection;
 }
 
+H2Upstream& Worker::open_h2_upstream(EndpointRecord& record) {
+  auto* connection = new H2Upstream(*this, record);
+  keep(*connection);
+  return *connection;
+}
+
 // Owned by upstreams_ until it is buried.
 void Worker::keep(Upstream& connection) {
   upstreams_.push_back(connection);
@@ -365,6 +390,15 @@ void Worker::settle() {
   if (is_draining_) report_if_empty();
 }
 
+// Frames first, since writing them may end streams and begin answers; then all that was composed.
+void Worker::write_out() {
+  while (H2Writer* writer = unsent_.pop_front()) {
+    writer->write_frames();
+    finish_exchanges();
+  }
+  outbox_.flush();
+}
+
 // What one exchange leaves behind may begin the next on the same connection, and that one may be over at once.
 void Worker::finish_exchanges() {
   outbox_.release_views();
@@ -405,7 +439,7 @@ void Worker::free_memory() {
 void Worker::drop_quiet_records() {
   std::erase_if(removed_records_, [this](const std::shared_ptr<EndpointRecord>& record) {
     const EndpointState& state = record->states[index_];
-    return state.in_flight.get() == 0 && state.pool.open == 0;
+    return state.in_flight.get() == 0 && state.pool.open == 0 && state.h2.open() == 0;
   });
 }
 

@@ -19,6 +19,8 @@
 #include "proxy/exchange.h"
 #include "proxy/failure_reporter.h"
 #include "proxy/freshness.h"
+#include "proxy/h2_upstream.h"
+#include "proxy/h2_writer.h"
 #include "proxy/listener_stats.h"
 #include "proxy/load_balancer.h"
 #include "proxy/memory_share.h"
@@ -128,9 +130,12 @@ class Worker {
   std::unique_ptr<Exchange> new_exchange();
   void release(std::unique_ptr<Exchange> exchange);
   UpstreamConnection& open_upstream(EndpointRecord& record);
+  H2Upstream& open_h2_upstream(EndpointRecord& record);
   void on_endpoint_free(EndpointRecord& record);  // its in_flight has gone down
+  void on_capacity() { has_capacity_ = true; }    // something an exchange may wait for may have come free
   IntrusiveList<Exchange, InWaiting>& waiting() { return waiting_; }
   IntrusiveList<DownstreamUser, InFinished>& finished() { return finished_; }
+  IntrusiveList<H2Writer, InUnsent>& unsent() { return unsent_; }
   void keep(Upstream& connection);  // until it is buried
   void bury(Upstream& connection);  // closed: destroyed when the callbacks are done
   IntrusiveList<TcpRelay, InAsking>& asking() { return asking_; }
@@ -143,6 +148,8 @@ class Worker {
  private:
   friend class Turn;
   void settle();
+  void write_out();
+  H2Pool::Bounds h2_bounds() const;
   void finish_exchanges();
   void serve_waiting();
   void free_memory();
@@ -181,6 +188,7 @@ class Worker {
   std::vector<std::unique_ptr<Exchange>> free_exchanges_;
   IntrusiveList<Exchange, InWaiting> waiting_;
   IntrusiveList<DownstreamUser, InFinished> finished_;
+  IntrusiveList<H2Writer, InUnsent> unsent_;
   std::vector<std::unique_ptr<Upstream>> dead_upstreams_;
   IntrusiveList<TcpRelay, InAsking> asking_;
   std::vector<std::unique_ptr<Downstream>> dead_downstreams_;
@@ -206,7 +214,7 @@ class Turn {
   ~Turn() {
     if (worker_.turn_depth_ == 1) {
       worker_.settle();
-      writes_ == Writes::at_once ? worker_.outbox_.flush() : worker_.outbox_.release_views();
+      writes_ == Writes::at_once ? worker_.write_out() : worker_.outbox_.release_views();
     }
     --worker_.turn_depth_;
   }

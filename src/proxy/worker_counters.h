@@ -31,6 +31,7 @@ struct alignas(64) WorkerCounters {
   Counter connect_failures;         // not a byte was sent
   Counter connect_timeouts;         // of these
   Counter upstream_failures;        // lost or broken after that
+  Counter unprocessed_retries;      // REFUSED_STREAM, or above what a GOAWAY named
   Counter retries, replays;         // on another endpoint; on a fresh connection after a dead pooled one
   std::array<TunnelCounters, kTunnelKinds> tunnels;  // by kind
   Counter header_timeouts, request_timeouts, idle_timeouts, stream_timeouts, tunnel_timeouts;
@@ -43,8 +44,10 @@ struct alignas(64) WorkerCounters {
   Counter request_pauses, response_pauses;  // a side is not read until the other has taken what is buffered
   Counter memory_evictions;                 // connections that went because they held the most
   Counter upstream_open;
-  Counter tls12_handshakes, tls13_handshakes;  // that were done
-  Counter tls_resumptions;                     // of both
+  Counter upstream_goaways;                        // HTTP/2 connections that an endpoint began to end
+  Counter upstream_pings, upstream_ping_timeouts;  // sent to silent endpoints; not answered
+  Counter tls12_handshakes, tls13_handshakes;      // that were done
+  Counter tls_resumptions;                         // of both
   Counter tls_failures;
   Counter upstream_idle_closes, upstream_evictions;  // idle too long; made room for another endpoint's
 };

@@ -17,6 +17,7 @@ int fuzz_chunked_body(const std::uint8_t* data, std::size_t size);
 int fuzz_sse(const std::uint8_t* data, std::size_t size);
 int fuzz_url(const std::uint8_t* data, std::size_t size);
 int fuzz_h2_session(const std::uint8_t* data, std::size_t size);
+int fuzz_h2_answer(const std::uint8_t* data, std::size_t size);
 }
 
 namespace {
@@ -52,5 +53,6 @@ TEST(FuzzCorpus, ChunkedBodies) { replay("chunked_body", fuzz_chunked_body); }
 TEST(FuzzCorpus, SseParser) { replay("sse", fuzz_sse); }
 TEST(FuzzCorpus, Url) { replay("url", fuzz_url); }
 TEST(FuzzCorpus, H2Session) { replay("h2_session", fuzz_h2_session); }
+TEST(FuzzCorpus, H2Answer) { replay("h2_answer", fuzz_h2_answer); }
 
 }  // namespace
