@@ -20,6 +20,7 @@ class SocketFile {
   }
   ~SocketFile() { remove(); }
   void remove();
+  void release() { path_.clear(); }  // it is another process's now
 
  private:
   void swap(SocketFile& other) noexcept;
