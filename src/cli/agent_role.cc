@@ -11,6 +11,7 @@
 #include "cli/agent_options.h"
 #include "cli/commands.h"
 #include "cli/role.h"
+#include "cli/service_manager.h"
 #include "net/loop.h"
 
 namespace lotse::cli {
@@ -78,8 +79,12 @@ int run_agent(AgentArguments& arguments) {
   auto address = agent.start();
   if (!address) return report_failure("agent", address.error());
   log::info("agent", "{} listens on {}, data in {}", agent.id(), address->to_string(), arguments.options.data);
+  ServiceManager service(loop);
+  service.ready("serving");
+  service.watch_over([] { return std::string(); });
   StopSignals signals(loop, [&](bool is_second) {
     if (is_second) return loop.stop();
+    service.stopping();
     log::info("agent", "stopping; tasks go on running and are found again at the next start");
     agent.stop([](const std::string& line) { log::info("agent", "{}", line); }, [&] { loop.stop(); });
   });

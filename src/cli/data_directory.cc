@@ -21,10 +21,26 @@ Result<DataDirectory, Problem> DataDirectory::open(const std::string& path) {
   if (!directory.lock_)
     return fail(Problem{path, std::string("the data directory is not writable: ") + std::strerror(errno)});
   if (::flock(directory.lock_.get(), LOCK_EX | LOCK_NB) != 0) {
-    return fail(Problem{path, "the data directory is in use by another process; choose another one with --data"});
+    return fail(Problem{path,
+                        "the data directory is in use by another process: choose another one with "
+                        "--data, or take over from that process with --takeover"});
   }
   return directory;
 }
+
+bool DataDirectory::is_in_use(const std::string& path) {
+  net::UniqueFd lock(::open((path + "/lock").c_str(), O_RDWR | O_CLOEXEC));
+  return lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0;
+}
+
+DataDirectory DataDirectory::adopt(const std::string& path, net::UniqueFd lock) {
+  DataDirectory directory;
+  directory.path_ = path;
+  directory.lock_ = std::move(lock);
+  return directory;
+}
+
+net::UniqueFd DataDirectory::copy_of_lock() const { return net::UniqueFd(::fcntl(lock_.get(), F_DUPFD_CLOEXEC, 0)); }
 
 Result<std::string, Problem> DataDirectory::identity(const std::string& wanted) const {
   const std::string file = path_ + "/id";

@@ -11,6 +11,10 @@ namespace lotse::cli {
 class DataDirectory {
  public:
   static Result<DataDirectory, Problem> open(const std::string& path);
+  // In a takeover: `lock` is a copy of the running process's. The lock goes with the last copy.
+  static bool is_in_use(const std::string& path);  // somebody holds the lock
+  static DataDirectory adopt(const std::string& path, net::UniqueFd lock);
+  net::UniqueFd copy_of_lock() const;
   const std::string& path() const { return path_; }
 
   // `wanted`, or the stored one, or the host name; stored from then on.

@@ -42,14 +42,21 @@ ProxyInstance::ProxyInstance(net::Loop& loop, ProxyInstanceOptions options, std:
       client_(loop),
       confirmer_(client_),
       proxy_(loop, *this),
-      admin_(loop, admin_callbacks()) {}
+      admin_(loop, admin_callbacks()),
+      successor_(loop, [this](pid_t pid, const std::string& how) { on_successor_ended(pid, how); }) {}
 
 ProxyInstance::~ProxyInstance() = default;
 
-Result<Unit, Problem> ProxyInstance::open_data() {
-  auto data = DataDirectory::open(options_.data);
+Result<Unit, Problem> ProxyInstance::open_data(net::UniqueFd inherited_lock) {
+  const bool is_takeover = static_cast<bool>(inherited_lock);
+  auto data = is_takeover
+                  ? Result<DataDirectory, Problem>(DataDirectory::adopt(options_.data, std::move(inherited_lock)))
+                  : DataDirectory::open(options_.data);
   if (!data) return fail(data.error());
-  auto id = data->identity(options_.id);
+  auto id = data->identity(is_takeover ? "" : options_.id);
+  if (id && is_takeover && !options_.id.empty() && *id != options_.id) {
+    return fail(Problem{"--id", "the running process is called " + *id + "; only a restart can change that"});
+  }
   if (!id) return fail(id.error());
   data_ = std::move(*data);
   id_ = std::move(*id);
@@ -77,13 +84,27 @@ void ProxyInstance::make_discovery() {
   proxy_.set_on_pending_changed([this] { discovery_->report_now(); });
 }
 
-Result<Unit, Problem> ProxyInstance::start_from_file(const std::string& path) {
-  if (auto opened = open_data(); !opened) return opened;
+Result<Unit, Problem> ProxyInstance::start_from_file(const std::string& path, ProxyInheritance inheritance) {
+  const bool is_takeover = static_cast<bool>(inheritance.lock);
+  if (auto opened = open_data(std::move(inheritance.lock)); !opened) return opened;
+  if (is_takeover) {
+    discovery_->set_saving(false);  // the tables on disk are the old process's until it yields
+    admin_.hold();
+    proxy_.set_takeovers(inheritance.takeovers + 1);
+  }
+  inherited_admin_ = std::move(inheritance.admin);
+  proxy_.inherit(std::move(inheritance.sockets), is_takeover);
   loader_ = std::make_unique<proxy::ConfigLoader>(
       loop_, path, [this](std::shared_ptr<const proxy::Config> config) { return apply(std::move(config)); });
   loader_->set_on_hangup([this] { proxy_.reopen_access_log(); });
   if (auto loaded = loader_->load_first(); !loaded) return loaded;
-  loader_->watch();
+  inherited_admin_.close();
+  for (const std::string& address : proxy_.drop_unused_sockets()) {
+    log::warn("proxy", "a socket on {} was passed to us that no listener wants: not used", address);
+  }
+  proxy::HandoverOwner& owner = *this;
+  handover_ = std::make_unique<proxy::Handover>(loop_, data_->path() + "/takeover.sock", LOTSE_VERSION, owner);
+  if (!is_takeover) begin_accepting();
   return Unit{};
 }
 
@@ -96,7 +117,9 @@ Result<Unit, Problem> ProxyInstance::start_from_text(std::string_view yaml) {
 
 // All or nothing: what can fail (binding addresses) comes first, for admin and listeners alike.
 Result<Unit, Problem> ProxyInstance::apply(std::shared_ptr<const proxy::Config> config) {
-  if (auto prepared = admin_.prepare(config->admin.address); !prepared) return prepared;
+  if (is_handed_over_) return fail(Problem{"", "another process has taken over"});
+  auto prepared = admin_.prepare(config->admin.address, std::move(inherited_admin_));
+  if (!prepared) return prepared;
   if (auto applied = proxy_.apply_config(config); !applied) {
     admin_.abandon();
     return applied;
@@ -139,6 +162,7 @@ std::string ProxyInstance::not_ready_reason() const {
 void ProxyInstance::drain() {
   if (is_draining_) return drain_at_once();
   is_draining_ = true;
+  on_leaving();
   const Duration deadline = config_ ? config_->timeouts.drain : Duration{};
   log::info("proxy", "draining: accepting what is queued, then finishing what is under way (at most {})",
             format_duration(deadline));
@@ -147,6 +171,7 @@ void ProxyInstance::drain() {
 
 void ProxyInstance::drain_at_once() {
   is_draining_ = true;
+  on_leaving();
   proxy_.drain(Duration{}, [this] { on_drained_(); });
 }
 

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/role.h"
+#include "cli/service_manager.h"
 #include "net/loop.h"
 #include "scheduler/server/scheduler.h"
 
@@ -14,7 +15,13 @@ int run_scheduler(const scheduler::SchedulerOptions& options) {
   auto address = scheduler.start();
   if (!address) return report_failure("scheduler", address.error());
   log::info("scheduler", "listening on {}, data in {}", address->to_string(), options.data);
-  StopSignals signals(loop, [&](bool) { loop.stop(); });
+  ServiceManager service(loop);
+  service.ready("serving");
+  service.watch_over([] { return std::string(); });
+  StopSignals signals(loop, [&](bool) {
+    service.stopping();
+    loop.stop();
+  });
   loop.run();
   log::info("scheduler", "stopping; tasks go on running");
   scheduler.stop();

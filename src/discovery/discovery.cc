@@ -58,7 +58,7 @@ void Discovery::configure(const std::vector<SourceSpec>& sources, int max_remova
     std::string name = scheduler_name(i - 1);
     schedulers_.erase(name);  // the source first: it holds the sink
     catalog_.remove_source(name);
-    if (!options_.data_dir.empty()) ::unlink(table_path(name).c_str());
+    if (!options_.data_dir.empty() && saves_) ::unlink(table_path(name).c_str());
   }
   update_fresh();
 }
@@ -112,7 +112,7 @@ std::string Discovery::table_path(const std::string& name) const {
 
 // On a thread of its own: a slow disk must not delay a lease. One at a time.
 void Discovery::save_changed() {
-  if (options_.data_dir.empty()) return;
+  if (options_.data_dir.empty() || !saves_) return;
   if (is_saving_) return save_timer_.start(options_.save_delay);
   std::vector<std::pair<std::string, SavedTable>> changed;
   for (auto& [name, scheduler] : schedulers_) {
@@ -133,9 +133,25 @@ void Discovery::save_changed() {
       }
     }
     loop->post([this, alive] {
-      if (!alive.expired()) is_saving_ = false;
+      if (!alive.expired()) on_tables_saved();
     });
   });
+}
+
+void Discovery::on_tables_saved() {
+  is_saving_ = false;
+  if (on_saved_) save_now(std::exchange(on_saved_, nullptr));
+}
+
+void Discovery::set_saving(bool saves) {
+  saves_ = saves;
+  if (saves && !save_timer_.is_armed()) save_timer_.start(options_.save_delay);
+}
+
+void Discovery::save_now(std::function<void()> on_saved) {
+  if (!is_saving_) save_changed();
+  if (!is_saving_) return on_saved();  // nothing had changed
+  on_saved_ = std::move(on_saved);
 }
 
 void Discovery::update_fresh() {

@@ -43,6 +43,10 @@ class Discovery {
   // scheduler that moved to another URL keeps its last word until the new one has spoken.
   void configure(const std::vector<SourceSpec>& sources, int max_removal_percent);
 
+  // Tables on disk are one process's at a time. Off, nothing is written; save_now() calls back when all is there.
+  void set_saving(bool saves);
+  void save_now(std::function<void()> on_saved);
+
   void report_now();     // a draining task's count came to 0, or what is pending changed
   void accept_losses();  // POST /v1/accept
   std::size_t held() const { return catalog_.held(); }
@@ -63,6 +67,7 @@ class Discovery {
                       SchedulerSource::Options& options);
   std::string table_path(const std::string& name) const;
   void save_changed();
+  void on_tables_saved();
   void update_fresh();
 
   http::Client& client_;
@@ -73,7 +78,8 @@ class Discovery {
   std::map<std::string, Scheduler> schedulers_;  // by catalog source name: "scheduler", "scheduler-2"
   net::Timer save_timer_;
   std::thread saver_;
-  bool is_saving_ = false;
+  bool is_saving_ = false, saves_ = true;
+  std::function<void()> on_saved_;
   std::shared_ptr<int> alive_ = std::make_shared<int>();
 };
 

@@ -21,6 +21,7 @@ struct Server::Impl final : ServerConnectionOwner {
     connections_.erase(&connection);
     if (is_full_ && connections_.size() < options_.connections_max) {
       is_full_ = false;
+      if (is_draining_) return;
       for (const auto& listener : listeners_) listener->resume();
     }
   }
@@ -74,7 +75,7 @@ Result<net::Address> Server::adopt(net::UniqueFd listening_socket) {
                           [impl = impl_.get()](std::unique_ptr<net::Stream> stream) { impl->take(std::move(stream)); });
   if (!listener) return fail(listener.error());
   const net::Address address = (*listener)->address();
-  if (impl_->is_full_) (*listener)->pause();
+  if (impl_->is_full_ || impl_->is_draining_) (*listener)->pause();
   impl_->listeners_.push_back(std::move(*listener));
   return address;
 }
@@ -86,6 +87,18 @@ void Server::stop_accepting() {
   for (const auto& listener : impl_->listeners_) listener->accept_all_queued();
   impl_->listeners_.clear();
   for (const auto& connection : impl_->all()) connection->close_if_idle();
+}
+
+void Server::hand_over() {
+  impl_->is_draining_ = true;
+  for (const auto& listener : impl_->listeners_) listener->pause();
+  for (const auto& connection : impl_->all()) connection->close_if_idle();
+}
+
+void Server::take_back() {
+  impl_->is_draining_ = false;
+  if (impl_->is_full_) return;
+  for (const auto& listener : impl_->listeners_) listener->resume();
 }
 
 std::size_t Server::connections() const { return impl_->connections_.size(); }

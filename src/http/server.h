@@ -117,6 +117,9 @@ class Server {
   Result<net::Address> listen(const net::Address& address);  // the bound address; may be called for several
   Result<net::Address> adopt(net::UniqueFd listening_socket);
   void stop_accepting();
+  // Another process accepts from the same sockets: ours stay open but are not looked at, answers say close.
+  void hand_over();
+  void take_back();
   std::size_t connections() const;
 
  private:

@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "proxy/listener_sockets.h"
+
 namespace lotse::proxy {
 namespace {
 
@@ -31,16 +33,24 @@ AdminServer::AdminServer(net::Loop& loop, Callbacks callbacks) : loop_(loop), ca
 
 AdminServer::~AdminServer() = default;
 
-Result<Unit, Problem> AdminServer::prepare(const std::string& address) {
+Result<Unit, Problem> AdminServer::prepare(const std::string& address, net::UniqueFd inherited) {
   prepared_ = {};
   if (current_.server && current_.wanted == address) return Unit{};
   auto parsed = net::Address::parse(address);
   if (!parsed) return fail(Problem{"admin.address", parsed.error().text()});
-  Bound bound{address, {}, std::make_unique<http::Server>(loop_, router_, http::Server::Options{})};
-  auto listening = bound.server->listen(*parsed);
+  Bound fresh;
+  fresh.wanted = address;
+  fresh.is_inherited = static_cast<bool>(inherited);
+  auto socket = fresh.is_inherited ? Result<net::UniqueFd>(std::move(inherited)) : net::make_listening_socket(*parsed);
+  if (!socket) return fail(Problem{"admin.address", address + ": " + describe(socket.error())});
+  if (!fresh.is_inherited) fresh.file = net::SocketFile(net::local_address(socket->get()));
+  fresh.server = std::make_unique<http::Server>(loop_, router_, http::Server::Options{});
+  if (is_held_) fresh.server->hand_over();
+  fresh.socket = copy_of(*socket);
+  auto listening = fresh.server->adopt(std::move(*socket));
   if (!listening) return fail(Problem{"admin.address", address + ": " + describe(listening.error())});
-  bound.bound = *listening;
-  prepared_ = std::move(bound);
+  fresh.bound = *listening;
+  prepared_ = std::move(fresh);
   return Unit{};
 }
 
@@ -52,6 +62,20 @@ void AdminServer::commit() {
 }
 
 void AdminServer::abandon() { prepared_ = {}; }
+
+void AdminServer::hold() {
+  is_held_ = true;
+  current_.file.release();
+  if (current_.server) current_.server->hand_over();
+}
+
+void AdminServer::begin_accepting() {
+  is_held_ = false;
+  current_.file = net::SocketFile(current_.bound);
+  if (current_.server) current_.server->take_back();
+}
+
+net::UniqueFd AdminServer::copy_of_socket() const { return copy_of(current_.socket); }
 
 void AdminServer::add_pages() {
   router_.add("GET", "/metrics", [this](http::ServerRequest&, http::Responder responder) {

@@ -11,7 +11,9 @@
 #include "base/result.h"
 #include "http/server.h"
 #include "net/address.h"
+#include "net/listen.h"
 #include "net/loop.h"
+#include "net/socket_file.h"
 
 namespace lotse::proxy {
 
@@ -32,9 +34,17 @@ class AdminServer {
   ~AdminServer();
 
   // Two steps, so that a reload that fails elsewhere changes nothing. The same address again keeps the socket.
-  Result<Unit, Problem> prepare(const std::string& address);
+  // The first time `inherited` may be the socket: of the process before us, or systemd's.
+  Result<Unit, Problem> prepare(const std::string& address, net::UniqueFd inherited = {});
   void commit();   // what was prepared serves; the old address closes once the present turn of the loop is over
   void abandon();  // what was prepared closes
+
+  // A takeover, either side. While held, what was prepared or serves is not accepted from.
+  void hold();
+  void begin_accepting();
+  net::UniqueFd copy_of_socket() const;
+  const std::string& wanted_address() const { return current_.wanted; }
+  bool is_inherited() const { return current_.is_inherited; }
 
   net::Address address() const { return current_.bound; }  // port 0 resolved; empty before the first commit
 
@@ -42,6 +52,9 @@ class AdminServer {
   struct Bound {
     std::string wanted;
     net::Address bound;
+    net::UniqueFd socket;  // a copy of the server's
+    bool is_inherited = false;
+    net::SocketFile file;
     std::unique_ptr<http::Server> server;
   };
   void add_pages();
@@ -50,6 +63,7 @@ class AdminServer {
   Callbacks callbacks_;
   http::Router router_;
   Bound current_, prepared_;
+  bool is_held_ = false;
 };
 
 }  // namespace lotse::proxy

@@ -201,6 +201,7 @@ struct TimeoutsConfig {                        // timeouts; what happens when it
   Duration queue = std::chrono::seconds(5);             // waiting for a connection or an endpoint: 503
   Duration linger = std::chrono::seconds(30);           // after a last answer: what still comes is read, then close
   Duration drain = std::chrono::seconds(60);            // graceful stop, removed listeners: close what is left
+  Duration takeover = std::chrono::seconds(60);         // a new process asks until it is ready: refused, we serve on
   Duration worker_stall = std::chrono::seconds(2);  // a loop that does not turn: logged, /readyz 503; x10: /healthz 503
 };
 

@@ -126,6 +126,7 @@ Json to_json(const TimeoutsConfig& timeouts) {
       {"queue", format_duration(timeouts.queue)},
       {"linger", format_duration(timeouts.linger)},
       {"drain", format_duration(timeouts.drain)},
+      {"takeover", format_duration(timeouts.takeover)},
       {"worker_stall", format_duration(timeouts.worker_stall)}};
 }
 

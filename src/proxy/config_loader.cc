@@ -56,7 +56,14 @@ bool ConfigLoader::load(Force force, std::string& problems) {
     return false;
   }
   last_text_ = *text;
-  ParsedConfig parsed = parse_config(*text, path_);
+  if (on_loading_) on_loading_(true);
+  const bool is_good = take(*text, problems);
+  if (on_loading_) on_loading_(false);
+  return is_good;
+}
+
+bool ConfigLoader::take(const std::string& text, std::string& problems) {
+  ParsedConfig parsed = parse_config(text, path_);
   if (!parsed.config) {
     for (const ConfigProblem& problem : parsed.problems)
       problems += (problems.empty() ? "" : "\n") + problem.text_with_caret();

@@ -26,6 +26,8 @@ class ConfigLoader {
   void watch();                        // from now on: file changes and SIGHUP
   // On SIGHUP, before the file is read: what it asks for beside a reload happens also when the file is a broken one.
   void set_on_hangup(std::function<void()> on_hangup) { on_hangup_ = std::move(on_hangup); }
+  // Around each try to load: true when it begins, false when it is over.
+  void set_on_loading(std::function<void(bool begins)> on_loading) { on_loading_ = std::move(on_loading); }
   bool reload();  // as on SIGHUP: also when the text is the same. True: applied
 
   std::shared_ptr<const Config> current() const { return current_; }  // null before the first good one
@@ -35,12 +37,14 @@ class ConfigLoader {
  private:
   enum class Force : std::uint8_t { no, yes };
   bool load(Force force, std::string& problems);
+  bool take(const std::string& text, std::string& problems);
   void on_file_changed();
 
   net::Loop& loop_;
   std::string path_;
   Apply apply_;
   std::function<void()> on_hangup_;
+  std::function<void(bool)> on_loading_;
   std::shared_ptr<const Config> current_;
   std::string last_text_;  // of the last try, so that a touched file is not news
   bool has_tried_ = false, is_last_good_ = false;

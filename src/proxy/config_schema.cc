@@ -391,6 +391,7 @@ constexpr Key<TimeoutsConfig> kTimeoutKeys[] = {
     {"queue", duration_field<&TimeoutsConfig::queue>},
     {"linger", duration_field<&TimeoutsConfig::linger>},
     {"drain", duration_field<&TimeoutsConfig::drain>},
+    {"takeover", duration_field<&TimeoutsConfig::takeover>},
     {"worker_stall", duration_field<&TimeoutsConfig::worker_stall>},
 };
 

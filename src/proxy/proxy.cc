@@ -33,23 +33,6 @@ std::int64_t fd_limit() {
   return static_cast<std::int64_t>(limit.rlim_cur);
 }
 
-// One listening socket per worker on one address. Port 0: the first one's port is everyone's.
-Result<std::vector<net::UniqueFd>> bind_for_all(const net::Address& wanted, std::size_t count) {
-  std::vector<net::UniqueFd> sockets;
-  net::Address address = wanted;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (address.is_unix() && i > 0) {  // a path has one socket: all workers accept from it
-      sockets.emplace_back(dup(sockets.front().get()));
-      continue;
-    }
-    auto socket = net::make_listening_socket(address, {.reuse_port = !address.is_unix()});
-    if (!socket) return fail(socket.error());
-    if (!address.is_unix()) address = net::local_address(socket->get());
-    sockets.push_back(std::move(*socket));
-  }
-  return sockets;
-}
-
 }  // namespace
 
 Proxy::Impl::Impl(net::Loop& loop, TaskConfirmer& task_confirmer)
@@ -61,6 +44,7 @@ Proxy::Impl::Impl(net::Loop& loop, TaskConfirmer& task_confirmer)
 
 Proxy::Impl::~Impl() {
   alive.reset();
+  for (ListenerInfo& one : listeners) one.sockets.clear();
   stop_workers();
 }
 
@@ -80,7 +64,7 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
               workers.size());
   }
   // What can fail comes first, so that a failure changes nothing.
-  std::vector<std::pair<ListenerInfo, std::vector<net::UniqueFd>>> bound;
+  std::vector<FreshListener> bound;
   auto contexts = load_tls_contexts(*new_config);
   auto outcome = contexts ? bind_new(*new_config, bound) : fail(contexts.error());
   if (outcome && new_config->access_log) {
@@ -122,7 +106,7 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
     if (wanted.proxy_protocol)
       role.proxy_protocol = std::make_shared<const ProxyProtocolConfig>(*wanted.proxy_protocol);
     auto fresh =
-        std::find_if(bound.begin(), bound.end(), [&](const auto& one) { return one.first.address == wanted.address; });
+        std::find_if(bound.begin(), bound.end(), [&](const auto& one) { return one.info.address == wanted.address; });
     if (fresh == bound.end()) {
       auto kept = std::find_if(old.begin(), old.end(), [&](const auto& one) { return one.address == wanted.address; });
       listeners.push_back(std::move(*kept));
@@ -130,15 +114,14 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
       post_to_all([address = wanted.address, role](Worker& worker) { worker.change_listener(address, role); }, nullptr);
       continue;
     }
-    listeners.push_back(std::move(fresh->first));
+    listeners.push_back(std::move(fresh->info));
     for (std::size_t i = 0; i < workers.size(); ++i) {
-      auto socket = std::make_shared<net::UniqueFd>(std::move(fresh->second[i]));
-      workers[i]->post([socket, role, address = wanted.address](Worker& worker) {
-        worker.add_listener(role, address, std::move(*socket));
-      });
+      for (net::UniqueFd& socket : fresh->per_worker[i]) give_socket(i, role, wanted.address, std::move(socket));
     }
+    if (holds) held_back.emplace_back([this, role, at = listeners.size() - 1] { bind_missing(listeners[at], role); });
   }
-  for (const ListenerInfo& one : old) {  // the file of a unix socket goes before the socket does
+  for (ListenerInfo& one : old) {  // the file of a unix socket goes before the socket does
+    one.sockets.clear();
     post_to_all([address = one.address](Worker& worker) { worker.remove_listener(address); }, nullptr);
   }
   for (auto& [change, on_applied] : std::exchange(early_changes, {}))
@@ -146,8 +129,7 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
   return Unit{};
 }
 
-Result<Unit, Problem> Proxy::Impl::bind_new(
-    const Config& new_config, std::vector<std::pair<ListenerInfo, std::vector<net::UniqueFd>>>& bound) const {
+Result<Unit, Problem> Proxy::Impl::bind_new(const Config& new_config, std::vector<FreshListener>& bound) {
   for (const ListenerConfig& wanted : new_config.listeners) {
     bool is_known =
         std::any_of(listeners.begin(), listeners.end(), [&](const auto& one) { return one.address == wanted.address; });
@@ -158,12 +140,17 @@ Result<Unit, Problem> Proxy::Impl::bind_new(
       if (!parsed) return fail(Problem{"listener " + wanted.name, parsed.error().text()});
       address = *parsed;
     }
-    auto sockets = bind_for_all(address, workers.size());
+    auto inherited_ones = inherited.take({wanted.name, wanted.address, address.to_string()});
+    const bool is_inherited = !inherited_ones.empty();
+    auto sockets =
+        is_inherited ? share_out(std::move(inherited_ones), workers.size()) : bind_listener(address, workers.size());
     if (!sockets)
       return fail(
           Problem{"listener " + wanted.name, "cannot listen on " + wanted.address + ": " + describe(sockets.error())});
-    net::Address local = net::local_address(sockets->front().get());
-    bound.emplace_back(ListenerInfo{wanted.address, local, net::SocketFile(local)}, std::move(*sockets));
+    net::Address local = net::local_address(sockets->originals.front().get());
+    bound.push_back({{wanted.address, local, is_inherited ? net::SocketFile() : net::SocketFile(local),
+                      std::move(sockets->originals), is_inherited},
+                     std::move(sockets->per_worker)});
   }
   return Unit{};
 }
@@ -180,7 +167,7 @@ void Proxy::Impl::start_workers(const Config& first_config) {
   };
   shared->on_worker_empty = [this] {
     post_to_main([this] {
-      if (++workers_empty == workers.size()) end_drain();
+      if (is_draining && ++workers_empty == workers.size() && !is_on_trial) end_drain();
     });
   };
   shared->on_failures = [this](std::vector<FailureReport> reports) {
@@ -300,7 +287,10 @@ void Proxy::Impl::drain(Duration deadline, std::function<void()> on_done) {
     return;
   }
   drain_timer.start(deadline);
-  for (ListenerInfo& one : listeners) one.file.remove();
+  for (ListenerInfo& one : listeners) {
+    one.file.remove();
+    one.sockets.clear();
+  }
   post_to_all([](Worker& worker) { worker.begin_drain(); }, nullptr);
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -15,6 +16,7 @@
 #include "net/loop.h"
 #include "proxy/config.h"
 #include "proxy/endpoint_source.h"
+#include "proxy/listener_sockets.h"
 
 namespace lotse::proxy {
 
@@ -44,6 +46,22 @@ class Proxy {
   // Graceful stop: accepts what is queued, stops accepting, answers with Connection: close, waits for exchanges until
   // the deadline, then calls back. A second call stops at once.
   void drain(Duration deadline, std::function<void()> on_done);
+
+  // A takeover, the new side: before the first apply_config(). With `holds`, workers do not accept until
+  // begin_accepting(), and the files of unix sockets belong to the old process until then.
+  void inherit(InheritedSockets sockets, bool holds);
+  std::vector<std::string> drop_unused_sockets();  // that no listener wanted; where they are bound
+  void begin_accepting();
+  std::vector<std::string> inherited_listeners() const;  // addresses as configured
+  // The old side: copies of all sockets by address as configured; handing over drains, as drain() does, without
+  // closing those at `kept`. Until end_trial() we stay, ready to take back what our successor does not serve any more.
+  std::vector<std::pair<std::string, std::vector<net::UniqueFd>>> copies_of_sockets() const;
+  void hand_over(const std::vector<std::string>& kept, Duration deadline, std::function<void()> on_done);
+  void take_back();
+  void end_trial();
+  void set_takeovers(std::uint64_t count);  // what the metrics say
+  std::uint64_t takeovers() const;
+  void count_takeover_failure();
 
   std::vector<net::Address> listen_addresses() const;  // bound ones (port 0 resolved), in config order
   bool is_ready() const;                               // config applied on all workers

@@ -14,6 +14,7 @@
 #include "net/timers.h"
 #include "proxy/endpoint_registry.h"
 #include "proxy/health_checker.h"
+#include "proxy/listener_sockets.h"
 #include "proxy/outlier_detector.h"
 #include "proxy/proxy.h"
 #include "proxy/stall_watch.h"
@@ -28,12 +29,18 @@ struct Proxy::Impl {
   struct ListenerInfo {
     std::string address;  // as configured
     net::Address bound;
-    net::SocketFile file;  // of a unix socket
+    net::SocketFile file;                // of a unix socket
+    std::vector<net::UniqueFd> sockets;  // ListenerSockets::originals
+    bool is_inherited = false;
+  };
+  struct FreshListener {
+    ListenerInfo info;
+    std::vector<std::vector<net::UniqueFd>> per_worker;
   };
 
   Result<Unit, Problem> apply_config(std::shared_ptr<const Config> new_config);
-  Result<Unit, Problem> bind_new(const Config& new_config,
-                                 std::vector<std::pair<ListenerInfo, std::vector<net::UniqueFd>>>& bound) const;
+  Result<Unit, Problem> bind_new(const Config& new_config, std::vector<FreshListener>& bound);
+  void give_socket(std::size_t worker, const ListenerRole& role, const std::string& address, net::UniqueFd socket);
   void start_workers(const Config& first_config);
   Worker::Shares set_bounds(const Config& new_config);
   void apply_endpoints(EndpointChange change, std::function<void()> on_applied);
@@ -52,6 +59,12 @@ struct Proxy::Impl {
   void on_health_verdict();
   void drain(Duration deadline, std::function<void()> on_done);
   void end_drain();
+  // Takeovers (proxy_takeover.cc).
+  void begin_accepting();
+  void bind_missing(ListenerInfo& listener, const ListenerRole& role);
+  void hand_over(const std::vector<std::string>& kept, Duration deadline, std::function<void()> on_done);
+  void take_back();
+  void end_trial();
   void stop_workers();
 
   // Runs `work` on the main thread, unless we are gone by then.
@@ -77,6 +90,9 @@ struct Proxy::Impl {
   std::shared_ptr<const Config> config;
   std::vector<ListenerInfo> listeners;  // in config order
   ListenerBook listener_book;
+  InheritedSockets inherited;  // for the first configuration
+  bool holds = false;          // workers get their listeners when begin_accepting() comes
+  std::vector<std::function<void()>> held_back;
   std::unique_ptr<WorkerShared> shared;
   std::unique_ptr<EndpointRegistry> registry;
   std::unique_ptr<OutlierDetector> detector;
@@ -97,7 +113,10 @@ struct Proxy::Impl {
   std::function<void()> on_drain_done;
   std::size_t workers_empty = 0;
   bool is_draining = false;
+  bool is_on_trial = false;  // handed over, and ready to take back: stays also with nothing left to do
   net::Timer drain_timer;
+
+  std::uint64_t takeovers = 0, takeover_failures = 0;
 
   std::uint64_t changes_applied = 0;
   Duration apply_sum{}, apply_max{};

@@ -387,6 +387,11 @@ void Proxy::Impl::write_metrics(std::string& out) const {
   text.line("lotse_config_applied", "", is_config_applied ? 1 : 0);
   text.head("lotse_draining", "gauge", "1 from the beginning of a graceful stop.");
   text.line("lotse_draining", "", is_draining ? 1 : 0);
+  text.head("lotse_takeovers_total", "counter",
+            "Times that a process took over from the one before, over all of them.");
+  text.line("lotse_takeovers_total", "", takeovers);
+  text.head("lotse_takeover_failures_total", "counter", "New processes that did not take over from this one.");
+  text.line("lotse_takeover_failures_total", "", takeover_failures);
   if (workers.empty()) return;
 
   for (const CounterMetric& metric : kCounters) {

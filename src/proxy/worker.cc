@@ -80,7 +80,11 @@ void Worker::stop_and_join() {
 void Worker::shut_down() {
   {
     Turn turn(*this);
-    for (auto& listener : std::exchange(listeners_, {})) retire(std::move(listener));
+    // What another process accepts from must not be told to ignore clients.
+    if (!is_handed_over_) {
+      for (auto& listener : std::exchange(listeners_, {})) retire(std::move(listener));
+    }
+    listeners_.clear();
     close_retired();
     retired_listeners_.clear();
     while (Downstream* connection = downstreams_.front()) connection->close();
@@ -198,19 +202,21 @@ void Worker::add_listener(ListenerRole role, std::string address, net::UniqueFd 
 void Worker::change_listener(std::string_view address, ListenerRole role) {
   for (const auto& listener : listeners_) {
     if (listener->address != address) continue;
-    return listener->take(std::move(role));
+    listener->take(role);
   }
 }
 
+// There may be several sockets of one address: those of a process that had more workers.
 void Worker::remove_listener(std::string_view address) {
-  auto place =
-      std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& one) { return one->address == address; });
-  if (place == listeners_.end()) return;
-  auto listener = std::move(*place);
-  listeners_.erase(place);
-  retire(listener);
-  for (Downstream* one = downstreams_.front(); one != nullptr; one = downstreams_.next(*one)) {
-    if (one->is_of(*listener)) one->drain();
+  auto first_gone = std::stable_partition(listeners_.begin(), listeners_.end(),
+                                          [&](const auto& one) { return one->address != address; });
+  const std::vector<std::shared_ptr<WorkerListener>> gone(first_gone, listeners_.end());
+  listeners_.erase(first_gone, listeners_.end());
+  for (const auto& listener : gone) {
+    retire(listener);
+    for (Downstream* one = downstreams_.front(); one != nullptr; one = downstreams_.next(*one)) {
+      if (one->is_of(*listener)) one->drain();
+    }
   }
 }
 
@@ -287,6 +293,7 @@ void Worker::keep(Downstream& connection) {
 // At the bound of the process we stop accepting; the kernel queues. Another worker's connection may close meanwhile, so
 // we look again by the clock.
 void Worker::check_accepting() {
+  if (is_handed_over_) return;
   bool is_full =
       shared_.downstream_open.load(std::memory_order_relaxed) >= shared_.downstream_max.load(std::memory_order_relaxed);
   if (is_full) accept_again_.set(kAcceptRetry);
@@ -302,6 +309,29 @@ void Worker::begin_drain() {
   for (auto& listener : std::exchange(listeners_, {})) retire(std::move(listener));
   for (Downstream* one = downstreams_.front(); one != nullptr; one = downstreams_.next(*one)) one->drain();
   if (access_log_) access_log_->flush();
+}
+
+void Worker::hand_over(const std::vector<std::string>& kept_addresses) {
+  is_handed_over_ = true;
+  is_draining_ = true;
+  preconnector_.stop();
+  auto first_gone = std::stable_partition(listeners_.begin(), listeners_.end(), [&](const auto& one) {
+    return std::find(kept_addresses.begin(), kept_addresses.end(), one->address) != kept_addresses.end();
+  });
+  const std::vector<std::shared_ptr<WorkerListener>> gone(first_gone, listeners_.end());
+  listeners_.erase(first_gone, listeners_.end());
+  for (const auto& listener : listeners_) listener->socket->pause();
+  for (const auto& listener : gone) retire(listener);
+  for (Downstream* one = downstreams_.front(); one != nullptr; one = downstreams_.next(*one)) one->drain();
+  if (access_log_) access_log_->flush();
+}
+
+void Worker::take_back() {
+  if (!std::exchange(is_handed_over_, false)) return;
+  is_draining_ = has_reported_empty_ = accepting_paused_ = false;
+  for (const auto& listener : listeners_) listener->socket->resume();
+  check_accepting();
+  for (const auto& [key, record] : records_) preconnector_.watch(*record);
 }
 
 void Worker::report_if_empty() {

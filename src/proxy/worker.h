@@ -103,6 +103,10 @@ class Worker {
   void change_listener(std::string_view address, ListenerRole role);  // for what it accepts from now on
   void remove_listener(std::string_view address);
   void begin_drain();
+  // Another process accepts from the listeners at these addresses: they stay open but are not looked at. All else
+  // drains. take_back(): it has gone, we accept again.
+  void hand_over(const std::vector<std::string>& kept_addresses);
+  void take_back();
   void on_confirmation(const std::shared_ptr<EndpointRecord>& record, Confirmation confirmation);
 
   // For what lives here.
@@ -199,6 +203,7 @@ class Worker {
   bool has_capacity_ = false;  // something an exchange may wait for has come free in this turn
   bool accepting_paused_ = false;
   bool is_draining_ = false, has_reported_empty_ = false;
+  bool is_handed_over_ = false;  // what is left in listeners_ is another process's
   std::thread thread_;
 };
 

@@ -17,7 +17,7 @@ class LoadConnection final : public net::StreamListener, public http::ResponseLi
         parser_(std::make_unique<http::ResponseParser>(*this, limits_)),
         timer_(load.loop_->timers(), [this] { next(); }) {
     ++open_;
-    request_ = "GET " + load.options_.target + " HTTP/1.1\r\nHost: lotse.test\r\n\r\n";
+    request_ = "GET " + load.options_.target + " HTTP/1.1\r\nHost: lotse.test\r\n" + load.options_.fields + "\r\n";
     connect();
   }
 

@@ -22,6 +22,7 @@ struct LoadOptions {
   std::string target = "/hello/";
   int connections = 64;
   std::string expect = "Hello from ";  // every body begins so
+  std::string fields;                  // more request fields, each with its CRLF
   int pause_ms = 0;                    // between an answer and the next request of the connection
 };
 
