@@ -65,6 +65,8 @@ FieldId field_id_of_plain(std::string_view text) {
       return is(name, "x-forwarded-proto") ? FieldId::x_forwarded_proto : FieldId::other;
     case 19:
       return is(name, "proxy-authorization") ? FieldId::proxy_authorization : FieldId::other;
+    case 23:
+      return is(name, "x-forwarded-client-cert") ? FieldId::x_forwarded_client_cert : FieldId::other;
     default:
       return FieldId::other;
   }

@@ -25,6 +25,7 @@ enum class FieldId : std::uint8_t {
   trailer,
   transfer_encoding,
   upgrade,
+  x_forwarded_client_cert,
   x_forwarded_for,
   x_forwarded_host,
   x_forwarded_port,

@@ -15,6 +15,7 @@
 namespace lotse::net {
 
 class Loop;
+class TlsStream;
 class UvStream;
 
 class StreamListener {
@@ -65,6 +66,7 @@ class Stream {
   virtual Address local() const = 0;
   // What peer() and local() say from here on: somebody in front of us, whom the caller believes, speaks for the peer.
   virtual void tell_addresses(const Address& /*peer*/, const Address& /*local*/) {}
+  virtual const TlsStream* tls() const { return nullptr; }  // null: what passes here is not encrypted by us
 
  protected:
   friend class UvStream;

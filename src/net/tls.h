@@ -80,6 +80,7 @@ class TlsClientContext {
 // (end_of_stream), so that a body that ends with its connection cannot be shortened by a third party.
 class TlsStream : public Stream {
  public:
+  const TlsStream* tls() const final { return this; }
   virtual std::string_view protocol() const = 0;  // agreed by ALPN; empty: none
   virtual TlsVersion version() const = 0;
   virtual bool is_resumed() const = 0;

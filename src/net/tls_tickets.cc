@@ -101,7 +101,9 @@ int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* 
     bool is_ready =
         EVP_DecryptInit_ex2(cipher, ticket_cipher(), key.cipher.data(), iv, nullptr) == 1 && set_mac_key(mac, key);
     if (!is_ready) return -1;
-    return &key == keys->data() ? 1 : 2;  // 2: and a new one, sealed with the newest key
+    // 2: and a new one, sealed with the newest key. In TLS 1.3 always, as a ticket shown twice tells who shows it
+    // (RFC 8446 appendix C.4) and the client has no other.
+    return &key == keys->data() && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
   }
   return 0;  // a full handshake
 }

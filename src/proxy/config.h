@@ -36,10 +36,16 @@ struct CertificateConfig {  // listeners[].tls.certificates[]; PEM files, relati
   std::string key;
 };
 
+enum class ClientCertificate : std::uint8_t { required, optional };
+
 struct ListenerTlsConfig {                                // listeners[].tls; absent: plain
   std::vector<CertificateConfig> certificates;            // at least one; the first is for names that no other one has
   net::TlsPolicy policy = net::TlsPolicy::intermediate;   // Mozilla's `modern` or `intermediate`
   net::TlsVersion min_version = net::TlsVersion::tls1_2;  // "1.2" or "1.3"; `modern` is 1.3 in any case
+  std::string client_ca;                                  // PEM bundle of those who vouch for clients; empty: not asked
+  // `optional`: a client without a certificate may come in, one with a bad one may not. What it showed is told to
+  // endpoints in X-Forwarded-Client-Cert.
+  ClientCertificate client_certificate = ClientCertificate::required;
 };
 
 struct HostPattern {         // lower case, without port

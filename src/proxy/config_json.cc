@@ -75,6 +75,11 @@ Json to_json(const ListenerConfig& listener) {
   json["tls"] = {{"certificates", certificates},
                  {"policy", listener.tls->policy == net::TlsPolicy::modern ? "modern" : "intermediate"},
                  {"min_version", listener.tls->min_version == net::TlsVersion::tls1_2 ? "1.2" : "1.3"}};
+  if (!listener.tls->client_ca.empty()) {
+    json["tls"]["client_ca"] = listener.tls->client_ca;
+    json["tls"]["client_certificate"] =
+        listener.tls->client_certificate == ClientCertificate::required ? "required" : "optional";
+  }
   return json;
 }
 

@@ -196,15 +196,24 @@ void read_min_version(R& reader, const Located& at, ListenerTlsConfig& into) {
   if (auto choice = reader.one_of(at, {"1.2", "1.3"})) into.min_version = static_cast<net::TlsVersion>(*choice);
 }
 
+void read_client_certificate(R& reader, const Located& at, ListenerTlsConfig& into) {
+  if (auto choice = reader.one_of(at, {"required", "optional"}))
+    into.client_certificate = static_cast<ClientCertificate>(*choice);
+}
+
 constexpr Key<ListenerTlsConfig> kListenerTlsKeys[] = {
     {"certificates", read_certificates, true},
     {"policy", read_policy},
     {"min_version", read_min_version},
+    {"client_ca", file_field<&ListenerTlsConfig::client_ca>},
+    {"client_certificate", read_client_certificate},
 };
 
 void read_listener_tls(R& reader, const Located& at, ListenerConfig& into) {
   into.tls.emplace();
   reader.map<ListenerTlsConfig>(at, *into.tls, kListenerTlsKeys);
+  if (into.tls->client_ca.empty() && into.tls->client_certificate == ClientCertificate::optional)
+    reader.problem(at, "client_certificate needs client_ca: who vouches for clients?");
 }
 
 // ---- listeners[], admin, access_log, expose

@@ -37,6 +37,7 @@ DownstreamConnection::DownstreamConnection(Worker& worker, std::shared_ptr<Worke
 DownstreamConnection::~DownstreamConnection() = default;
 
 void DownstreamConnection::start() {
+  if (const net::TlsStream* tls = stream_->tls()) client_.certificate = describe_certificate(*tls);
   stream_->set_listener(this);
   stream_->start_reading();
   idle_since_ = worker_.loop().now();

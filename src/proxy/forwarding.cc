@@ -1,6 +1,7 @@
 #include "proxy/forwarding.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <iterator>
@@ -92,7 +93,7 @@ struct Repeated {
 // What a trusted peer said, to be kept or extended. Repeated fields are one list.
 struct Said {
   Repeated for_, forwarded;
-  std::string_view proto, host, port;
+  std::string_view proto, host, port, certificate;
 };
 
 std::string_view joined(Arena& arena, const http::RequestHead& head, FieldId id, const Repeated& lines) {
@@ -113,6 +114,24 @@ std::string_view joined(Arena& arena, const http::RequestHead& head, FieldId id,
 std::string_view last_of_list(std::string_view list) {
   std::size_t comma = list.rfind(',');
   return http::trim(comma == std::string_view::npos ? list : list.substr(comma + 1));
+}
+
+// CGI-like servers read "x_y" as "x-y": what we set must not come in by the other spelling.
+bool is_ours_with_underscores(std::string_view name) {
+  constexpr std::size_t kNameBytesMax = 32;
+  if (name.size() > kNameBytesMax) return false;
+  std::array<char, kNameBytesMax> dashed;
+  std::replace_copy(name.begin(), name.end(), dashed.begin(), '_', '-');
+  switch (http::field_id_of_plain({dashed.data(), name.size()})) {
+    case FieldId::x_forwarded_client_cert:
+    case FieldId::x_forwarded_for:
+    case FieldId::x_forwarded_host:
+    case FieldId::x_forwarded_port:
+    case FieldId::x_forwarded_proto:
+      return true;
+    default:
+      return false;
+  }
 }
 
 // Composes lines side by side as they will stand in the head, so that the writer copies them as one block.
@@ -143,19 +162,22 @@ void append_forwarded(const http::RequestHead& head, const ClientInfo& client, c
                       std::vector<http::Field>& fields) {
   const std::string_view said_for = joined(arena, head, FieldId::x_forwarded_for, said.for_);
   const std::string_view said_forwarded = joined(arena, head, FieldId::forwarded, said.forwarded);
-  constexpr std::size_t kNamesAndSeparators = 128;
+  constexpr std::size_t kNamesAndSeparators = 160;
   const auto comma = [](std::string_view said_before) { return said_before.empty() ? "" : std::string_view(", "); };
   std::string_view proto = said.proto.empty() ? client.scheme : said.proto;
   std::string_view host = said.host.empty() ? head.authority : said.host;
   std::string_view port = said.port.empty() ? std::string_view(client.port) : said.port;
+  // Of whom we have seen ourselves; else what a trusted peer says of whom it has seen.
+  std::string_view certificate = client.certificate.empty() ? said.certificate : std::string_view(client.certificate);
   Lines lines(arena,
               kNamesAndSeparators + said_for.size() + client.ip.size() + proto.size() + host.size() + port.size() +
-                  said_forwarded.size() + client.forwarded.size() + head.authority.size(),
+                  said_forwarded.size() + client.forwarded.size() + head.authority.size() + certificate.size(),
               fields);
   lines.add("X-Forwarded-For", {said_for, comma(said_for), client.ip});
   lines.add("X-Forwarded-Proto", {proto});
   if (!host.empty()) lines.add("X-Forwarded-Host", {host});  // an HTTP/1.0 request may have no Host
   lines.add("X-Forwarded-Port", {port});
+  if (!certificate.empty()) lines.add("X-Forwarded-Client-Cert", {certificate});
   // The authority has passed the grammar of Host: it needs no escapes inside the quotes.
   lines.add("Forwarded", {said_forwarded, comma(said_forwarded), client.forwarded, head.authority, "\""});
 }
@@ -177,6 +199,17 @@ ClientInfo make_client_info(const net::Address& peer, const net::Address& local,
   return info;
 }
 
+std::string describe_certificate(const net::TlsStream& stream) {
+  const std::string fingerprint = stream.peer_fingerprint();
+  if (fingerprint.empty()) return {};
+  std::string text = "Hash=" + fingerprint + ";Subject=\"";
+  for (char c : stream.peer_subject()) {
+    if (c == '"' || c == '\\') text += '\\';
+    text += static_cast<unsigned char>(c) < ' ' || c == '\x7f' ? ' ' : c;
+  }
+  return text + '"';
+}
+
 void append_request_fields(const http::RequestHead& head, const ClientInfo& client, bool keep_underscore_fields,
                            Arena& arena, std::vector<http::Field>& fields) {
   const Nominations nominations(head.fields);
@@ -187,7 +220,8 @@ void append_request_fields(const http::RequestHead& head, const ClientInfo& clie
     const FieldId id = field.id();
     switch (id) {
       case FieldId::with_underscore:
-        if (keep_underscore_fields && !nominations.contains(i)) fields.push_back(field);
+        if (keep_underscore_fields && !nominations.contains(i) && !is_ours_with_underscores(field.name))
+          fields.push_back(field);
         break;
       case FieldId::expect:
         // Forwarded once, as what it was understood to be (the parser refuses any other), when there is a body to wait
@@ -206,6 +240,9 @@ void append_request_fields(const http::RequestHead& head, const ClientInfo& clie
         break;
       case FieldId::x_forwarded_port:
         if (client.is_trusted) said.port = field.value;
+        break;
+      case FieldId::x_forwarded_client_cert:
+        if (client.is_trusted) said.certificate = field.value;
         break;
       case FieldId::forwarded:
         if (client.is_trusted) said.forwarded.add(field.value);

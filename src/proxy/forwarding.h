@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "http/message.h"
 #include "net/address.h"
+#include "net/tls.h"
 #include "proxy/config.h"
 
 namespace lotse::proxy {
@@ -19,10 +20,14 @@ struct ClientInfo {
   std::string forwarded;  // `for=192.0.2.1;proto=http;host="`, to be followed by the host and a quote
   std::string_view scheme = "http";
   std::string port;         // the one it connected to
+  std::string certificate;  // what it showed, as X-Forwarded-Client-Cert tells it; empty: none
   bool is_trusted = false;  // the peer is a proxy whose X-Forwarded-* we believe
 };
 ClientInfo make_client_info(const net::Address& peer, const net::Address& local, const HttpConfig& http,
                             bool is_encrypted = false);
+
+// `Hash=<SHA-256>;Subject="<RFC 2253>"`, as Envoy writes it. Empty when the client showed no certificate.
+std::string describe_certificate(const net::TlsStream& stream);
 
 // Appends the fields to send upstream: what the client sent, filtered, then ours.
 void append_request_fields(const http::RequestHead& head, const ClientInfo& client, bool keep_underscore_fields,

@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "proxy/proxy_impl.h"
-#include "proxy/tls_listeners.h"
 
 namespace lotse::proxy {
 
@@ -39,6 +38,7 @@ Proxy::Impl::Impl(net::Loop& loop, TaskConfirmer& task_confirmer)
     : main_loop(loop),
       confirmer(task_confirmer),
       return_timer(loop.timers(), [this] { let_ejected_back(); }),
+      tls(loop, [this](const std::string& address, auto context) { change_tls(address, std::move(context)); }),
       stall_watch(loop, workers),
       drain_timer(loop.timers(), [this] { end_drain(); }) {}
 
@@ -51,6 +51,7 @@ Proxy::Impl::~Impl() {
 void Proxy::Impl::stop_workers() {
   stall_watch.stop();
   if (checker) checker->stop();
+  tls.stop();
   for (const auto& worker : workers) worker->stop_and_join();
 }
 
@@ -65,8 +66,8 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
   }
   // What can fail comes first, so that a failure changes nothing.
   std::vector<FreshListener> bound;
-  auto contexts = load_tls_contexts(*new_config);
-  auto outcome = contexts ? bind_new(*new_config, bound) : fail(contexts.error());
+  auto loaded = tls.load(*new_config);
+  auto outcome = loaded ? bind_new(*new_config, bound) : fail(loaded.error());
   if (outcome && new_config->access_log) {
     outcome = shared->access_log.open(new_config->access_log->path);
     shared->access_log.set_queued_bytes_max(new_config->access_log->queued_bytes_max);
@@ -98,13 +99,7 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
 
   std::vector<ListenerInfo> old = std::exchange(listeners, {});
   for (const ListenerConfig& wanted : new_config->listeners) {
-    ListenerRole role{.name = wanted.name,
-                      .tls = (*contexts)[wanted.address],
-                      .is_tcp = wanted.is_tcp(),
-                      .passes_tls_through = wanted.tls_passthrough.has_value(),
-                      .stats = &listener_book.stats_for(wanted.name, workers.size())};
-    if (wanted.proxy_protocol)
-      role.proxy_protocol = std::make_shared<const ProxyProtocolConfig>(*wanted.proxy_protocol);
+    const ListenerRole role = role_of(wanted, (*loaded)[wanted.address].context);
     auto fresh =
         std::find_if(bound.begin(), bound.end(), [&](const auto& one) { return one.info.address == wanted.address; });
     if (fresh == bound.end()) {
@@ -120,6 +115,7 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
     }
     if (holds) held_back.emplace_back([this, role, at = listeners.size() - 1] { bind_missing(listeners[at], role); });
   }
+  tls.adopt(*new_config, std::move(*loaded));
   for (ListenerInfo& one : old) {  // the file of a unix socket goes before the socket does
     one.sockets.clear();
     post_to_all([address = one.address](Worker& worker) { worker.remove_listener(address); }, nullptr);
@@ -127,6 +123,27 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
   for (auto& [change, on_applied] : std::exchange(early_changes, {}))
     apply_endpoints(std::move(change), std::move(on_applied));
   return Unit{};
+}
+
+// What a reload may change of a listener.
+ListenerRole Proxy::Impl::role_of(const ListenerConfig& listener,
+                                  std::shared_ptr<const net::TlsServerContext> context) {
+  ListenerRole role{.name = listener.name,
+                    .tls = std::move(context),
+                    .is_tcp = listener.is_tcp(),
+                    .passes_tls_through = listener.tls_passthrough.has_value(),
+                    .stats = &listener_book.stats_for(listener.name, workers.size())};
+  if (listener.proxy_protocol)
+    role.proxy_protocol = std::make_shared<const ProxyProtocolConfig>(*listener.proxy_protocol);
+  return role;
+}
+
+void Proxy::Impl::change_tls(const std::string& address, std::shared_ptr<const net::TlsServerContext> context) {
+  for (const ListenerConfig& one : config->listeners) {
+    if (one.address != address) continue;
+    const ListenerRole role = role_of(one, std::move(context));
+    return post_to_all([address, role](Worker& worker) { worker.change_listener(address, role); }, nullptr);
+  }
 }
 
 Result<Unit, Problem> Proxy::Impl::bind_new(const Config& new_config, std::vector<FreshListener>& bound) {

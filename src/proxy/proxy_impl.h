@@ -18,6 +18,7 @@
 #include "proxy/outlier_detector.h"
 #include "proxy/proxy.h"
 #include "proxy/stall_watch.h"
+#include "proxy/tls_listeners.h"
 #include "proxy/worker.h"
 
 namespace lotse::proxy {
@@ -42,6 +43,8 @@ struct Proxy::Impl {
   Result<Unit, Problem> bind_new(const Config& new_config, std::vector<FreshListener>& bound);
   void give_socket(std::size_t worker, const ListenerRole& role, const std::string& address, net::UniqueFd socket);
   void start_workers(const Config& first_config);
+  ListenerRole role_of(const ListenerConfig& listener, std::shared_ptr<const net::TlsServerContext> context);
+  void change_tls(const std::string& address, std::shared_ptr<const net::TlsServerContext> context);
   Worker::Shares set_bounds(const Config& new_config);
   void apply_endpoints(EndpointChange change, std::function<void()> on_applied);
   // Applies here and on all workers; `on_applied` comes when the last one has it.
@@ -101,6 +104,7 @@ struct Proxy::Impl {
   net::Timer return_timer;  // when the next ejected endpoint may come back
   RoutingState replica;
   std::vector<std::unique_ptr<Worker>> workers;
+  TlsListeners tls;
   StallWatch stall_watch;
   std::vector<std::pair<EndpointChange, std::function<void()>>> early_changes;  // before there are workers
   std::int64_t fresh_until_before_start = 0;

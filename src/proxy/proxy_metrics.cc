@@ -409,6 +409,7 @@ void Proxy::Impl::write_metrics(std::string& out) const {
   text.line("lotse_tls_handshakes_total", "version=\"1.2\"", tls12);
   text.line("lotse_tls_handshakes_total", "version=\"1.3\"", tls13);
   write_tunnels(text, workers);
+  tls.write_metrics(out);
   std::size_t held = 0;
   for (const auto& worker : workers) held += worker->buffered_bytes();
   text.head("lotse_buffered_bytes", "gauge", "Bytes of heads, bodies and answers that wait to be taken.");
