@@ -91,6 +91,7 @@ Result<Unit, Problem> ProxyInstance::start_from_file(const std::string& path, Pr
     discovery_->set_saving(false);  // the tables on disk are the old process's until it yields
     admin_.hold();
     proxy_.set_takeovers(inheritance.takeovers + 1);
+    proxy_.restore_ticket_keys(inheritance.ticket_keys, inheritance.until_ticket_rotation);
   }
   inherited_admin_ = std::move(inheritance.admin);
   proxy_.inherit(std::move(inheritance.sockets), is_takeover);

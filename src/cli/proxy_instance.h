@@ -26,6 +26,7 @@ struct ProxyInheritance {  // of the process before us, or of systemd
   net::UniqueFd admin;
   net::UniqueFd lock;  // of the data directory: a takeover
   std::string ticket_keys;
+  Duration until_ticket_rotation{};
   std::uint64_t takeovers = 0;
 };
 

@@ -85,6 +85,7 @@ Result<ProxyInheritance, Problem> ProxyProcess::inherit() {
     inheritance.lock = std::move(goods->lock);
     inheritance.admin = std::move(goods->admin);
     inheritance.ticket_keys = std::move(goods->ticket_keys);
+    inheritance.until_ticket_rotation = goods->until_ticket_rotation;
     inheritance.takeovers = goods->takeovers;
     for (auto& [address, sockets] : goods->listeners) {
       for (net::UniqueFd& socket : sockets) inheritance.sockets.add({address}, std::move(socket));

@@ -44,6 +44,8 @@ proxy::TakeoverGoods ProxyInstance::copies_of_goods() {
   proxy::TakeoverGoods goods;
   goods.lock = data_->copy_of_lock();
   goods.takeovers = proxy_.takeovers();
+  goods.ticket_keys = proxy_.ticket_keys();
+  goods.until_ticket_rotation = std::chrono::duration_cast<std::chrono::seconds>(proxy_.until_ticket_rotation());
   goods.listeners = proxy_.copies_of_sockets();
   goods.admin_address = admin_.wanted_address();
   goods.admin = admin_.copy_of_socket();

@@ -105,6 +105,7 @@ void Handover::send_goods() {
   offer.format = kTakeoverFormatMost;
   offer.takeovers = goods.takeovers;
   offer.ticket_keys = goods.ticket_keys;
+  offer.ticket_rotation_seconds = static_cast<std::uint64_t>(goods.until_ticket_rotation.count());
   std::vector<net::UniqueFd> descriptors;
   descriptors.push_back(std::move(goods.lock));
   send(offer, std::move(descriptors));

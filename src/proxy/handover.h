@@ -26,6 +26,7 @@ struct TakeoverGoods {  // copies: the old process keeps its own
   net::UniqueFd lock;   // of the data directory; held as long as anybody has a copy
   std::uint64_t takeovers = 0;
   std::string ticket_keys;
+  std::chrono::seconds until_ticket_rotation{};
   std::vector<std::pair<std::string, std::vector<net::UniqueFd>>> listeners;  // by address as configured
   std::string admin_address;
   net::UniqueFd admin;

@@ -52,11 +52,14 @@ class Proxy {
   void inherit(InheritedSockets sockets, bool holds);
   std::vector<std::string> drop_unused_sockets();  // that no listener wanted; where they are bound
   void begin_accepting();
-  std::vector<std::string> inherited_listeners() const;  // addresses as configured
+  void restore_ticket_keys(std::string_view bytes, Duration until_rotation);  // of ticket_keys() there
+  std::vector<std::string> inherited_listeners() const;                       // addresses as configured
   // The old side: copies of all sockets by address as configured; handing over drains, as drain() does, without
   // closing those at `kept`. Until end_trial() we stay, ready to take back what our successor does not serve any more.
   std::vector<std::pair<std::string, std::vector<net::UniqueFd>>> copies_of_sockets() const;
   void hand_over(const std::vector<std::string>& kept, Duration deadline, std::function<void()> on_done);
+  std::string ticket_keys() const;
+  Duration until_ticket_rotation() const;
   void take_back();
   void end_trial();
   void set_takeovers(std::uint64_t count);  // what the metrics say

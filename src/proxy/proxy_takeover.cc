@@ -63,6 +63,14 @@ std::vector<std::string> Proxy::inherited_listeners() const {
   return addresses;
 }
 
+// So that clients resume their sessions whichever process they come to. Rotation goes on in the same rhythm: a process
+// that began it anew would never rotate where upgrades are frequent.
+void Proxy::restore_ticket_keys(std::string_view bytes, Duration until_rotation) {
+  if (!impl_->tls.restore_tickets(bytes, until_rotation)) {
+    log::warn("proxy", "the ticket keys of the process before are of another form: TLS sessions begin anew");
+  }
+}
+
 // The old side ------------------------------------------------------------------------------------------------------
 
 std::vector<std::pair<std::string, std::vector<net::UniqueFd>>> Proxy::copies_of_sockets() const {
@@ -91,6 +99,9 @@ void Proxy::Impl::hand_over(const std::vector<std::string>& kept, Duration deadl
   }
   post_to_all([kept](Worker& worker) { worker.hand_over(kept); }, nullptr);
 }
+
+std::string Proxy::ticket_keys() const { return impl_->tls.tickets().serialize(); }
+Duration Proxy::until_ticket_rotation() const { return impl_->tls.until_rotation(); }
 
 void Proxy::take_back() { impl_->take_back(); }
 

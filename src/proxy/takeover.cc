@@ -16,6 +16,7 @@ using Kind = TakeoverMessage::Kind;
 constexpr Duration kLookAgain = std::chrono::milliseconds(10);
 constexpr Duration kYieldMax = std::chrono::seconds(10);  // it has nothing to do but to answer
 constexpr std::size_t kSocketsMax = 4096;
+constexpr std::uint64_t kDaySeconds = 86'400;
 
 }  // namespace
 
@@ -75,6 +76,8 @@ void Takeover::take(const TakeoverMessage& message, std::vector<net::UniqueFd> d
       goods_.lock = std::move(descriptors.front());
       goods_.takeovers = message.takeovers;
       goods_.ticket_keys = message.ticket_keys;
+      goods_.until_ticket_rotation =
+          std::chrono::seconds(std::min<std::uint64_t>(message.ticket_rotation_seconds, kDaySeconds));
       return;
     case Kind::sockets:
       if (state_ != State::asking || !goods_.lock) break;

@@ -74,6 +74,7 @@ void read_members(const model::JsonReader& json, TakeoverMessage& message) {
       read_text(json["version"], message.version);
       json["format"].required().to(message.format, 1, 1'000'000);
       json["takeovers"].to(message.takeovers);
+      json["ticketRotationSeconds"].to(message.ticket_rotation_seconds);
       return read_hex(json["ticketKeys"], message.ticket_keys);
     case Kind::sockets:
       json["admin"].to(message.is_admin);
@@ -105,6 +106,7 @@ void write_members(const TakeoverMessage& message, nlohmann::json& json) {
     json["format"] = message.format;
     json["takeovers"] = message.takeovers;
     json["ticketKeys"] = to_hex(message.ticket_keys);
+    json["ticketRotationSeconds"] = message.ticket_rotation_seconds;
   } else if (message.kind == Kind::sockets) {
     json["listener"] = message.listener;
     json["admin"] = message.is_admin;

@@ -34,13 +34,14 @@ struct TakeoverMessage {
   int format_least = kTakeoverFormatLeast, format_most = kTakeoverFormatMost;  // hello
   std::string version;                                                         // hello, offer: for logs
   int format = kTakeoverFormatLeast;                                           // offer: what both speak
-  std::uint64_t takeovers = 0;       // offer: how many there were before this one, process by process
-  std::string ticket_keys;           // offer: bytes of TlsTicketKeys::serialize(), empty: none
-  std::string listener;              // sockets: the address as configured
-  bool is_admin = false;             // sockets: of the admin pages
-  std::vector<std::string> adopted;  // ready: listeners (addresses) that the new one serves; others may go
-  bool adopts_admin = false;         // ready
-  std::string why;                   // refused
+  std::uint64_t takeovers = 0;                // offer: how many there were before this one, process by process
+  std::string ticket_keys;                    // offer: bytes of TlsTicketKeys::serialize(), empty: none
+  std::uint64_t ticket_rotation_seconds = 0;  // offer: until the keys are rotated
+  std::string listener;                       // sockets: the address as configured
+  bool is_admin = false;                      // sockets: of the admin pages
+  std::vector<std::string> adopted;           // ready: listeners (addresses) that the new one serves; others may go
+  bool adopts_admin = false;                  // ready
+  std::string why;                            // refused
   bool operator==(const TakeoverMessage&) const = default;
 };
 

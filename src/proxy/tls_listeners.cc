@@ -81,11 +81,7 @@ void TlsListeners::adopt(const Config& config, LoadedListeners loaded) {
       listeners_[one.address] = Listener{one, std::move(found->second)};
   }
   watch_files();
-  if (listeners_.empty()) {
-    rotation_.stop();
-  } else if (!rotation_.is_armed()) {
-    rotation_.start(net::TlsTicketKeys::kRotation);
-  }
+  if (!rotation_.is_armed()) rotation_.start(net::TlsTicketKeys::kRotation);
 }
 
 void TlsListeners::stop() {
@@ -129,6 +125,17 @@ void TlsListeners::load_changed(const std::string& address, Listener& listener) 
   listener.loaded = std::move(*loaded);
   log::info("proxy", "listener {} has new certificates", listener.config.name);
   on_changed_(address, listener.loaded.context);
+}
+
+Duration TlsListeners::until_rotation() const {
+  if (!rotation_.is_armed()) return net::TlsTicketKeys::kRotation;
+  return std::max(rotation_.deadline() - loop_.now(), Duration::zero());
+}
+
+bool TlsListeners::restore_tickets(std::string_view bytes, Duration until_rotation) {
+  if (!tickets_->restore(bytes)) return false;
+  rotation_.start(std::clamp(until_rotation, Duration::zero(), Duration(net::TlsTicketKeys::kRotation)));
+  return true;
 }
 
 void TlsListeners::rotate() {

@@ -39,7 +39,11 @@ class TlsListeners {
   void adopt(const Config& config, LoadedListeners loaded);  // these are in use: watch their files
   void stop();                                               // no more changes
 
-  net::TlsTicketKeys& tickets() { return *tickets_; }  // for the process that takes over
+  // For the process that takes over, so that clients resume their sessions with either. False: these are no keys.
+  const net::TlsTicketKeys& tickets() const { return *tickets_; }
+  Duration until_rotation() const;
+  bool restore_tickets(std::string_view bytes, Duration until_rotation);
+
   void write_metrics(std::string& out) const;
 
  private:

@@ -14,6 +14,7 @@
 
 #include "net/address.h"
 #include "net/listen.h"
+#include "tests/certificates.h"
 #include "tests/integration/proxy_process.h"
 
 namespace lotse::integration {
@@ -198,6 +199,29 @@ TEST_F(TakeoverTest, WithNobodyToTakeOverFromItStartsAsEver) {
   proxy = Program(command("--takeover"), folder.path() + "/log");
   address = proxy.wait_for_log("listening on ");
   EXPECT_EQ(ask("/", address), "Hello from it");
+}
+
+TEST_F(TakeoverTest, ATlsSessionIsResumedWithTheNewProcess) {
+  test::Authority authority(folder.path());
+  const test::PemPair pair = authority.issue({.names = {"lotse.test"}}, "lotse");
+  listeners = "[{name: web, address: \"127.0.0.1:0\", tls: {certificates: [{cert: \"" + pair.cert + "\", key: \"" +
+              pair.key + "\"}]}}]";
+  start();
+  // The ticket comes after the handshake: the client reads until the answer is over.
+  auto connect = [&](const std::string& option) {
+    return e2e::run({"bash", "-c",
+                     R"(printf 'GET / HTTP/1.1\r\nHost: lotse.test\r\nConnection: close\r\n\r\n' |)"
+                     " openssl s_client -ign_eof -connect " +
+                         address + option + folder.path() + "/session 2>&1"});
+  };
+  const std::string first = connect(" -sess_out ");
+  EXPECT_NE(first.find("New, TLSv1.3"), std::string::npos) << first;
+  EXPECT_NE(first.find("Hello from it"), std::string::npos) << first;
+  take_over();
+  take_over();  // keys that were handed on twice
+  const std::string again = connect(" -sess_in ");
+  EXPECT_NE(again.find("Reused, TLSv1.3"), std::string::npos) << again;
+  EXPECT_NE(again.find("Hello from it"), std::string::npos) << again;
 }
 
 TEST_F(TakeoverTest, OnlyTheSameUserIsServed) {
