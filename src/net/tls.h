@@ -75,6 +75,13 @@ class TlsClientContext {
   virtual ~TlsClientContext() = default;
 };
 
+// What a client has from a server to resume with: the newest session. Whoever connects owns it, next to the address
+// and the context that it belongs to: a session says that the server was verified, by that context and for one name.
+// Outlives the streams it was given to; their loop's thread.
+struct TlsSessionSlot {
+  std::shared_ptr<void> session;  // OpenSSL's; null: a full handshake
+};
+
 // A stream that speaks TLS on another one. Its listener's on_connected() comes when the handshake is done, on_bytes()
 // brings plain bytes, on_end() the peer's close_notify. A connection that ends without one was cut: on_error
 // (end_of_stream), so that a body that ends with its connection cannot be shortened by a third party.
@@ -98,9 +105,10 @@ std::unique_ptr<TlsStream> tls_accept(Loop& loop, std::unique_ptr<Stream> stream
                                       std::shared_ptr<const TlsServerContext> context, StreamListener& listener);
 
 // The client's side, on a new connection to `address`. `server_name` is sent (SNI, unless it is an IP address) and is
-// what the certificate must be for.
+// what the certificate must be for. `sessions` is where it is resumed from and what is offered for the next time goes;
+// null: nobody resumes.
 std::unique_ptr<TlsStream> tls_connect(Loop& loop, const Address& address,
                                        std::shared_ptr<const TlsClientContext> context, const std::string& server_name,
-                                       StreamListener& listener);
+                                       StreamListener& listener, TlsSessionSlot* sessions = nullptr);
 
 }  // namespace lotse::net

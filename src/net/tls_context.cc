@@ -136,6 +136,9 @@ Result<Unit, Problem> ClientContext::build(const TlsClientOptions& options) {
     SSL_CTX_set_alpn_protos(context_.get(), reinterpret_cast<const unsigned char*>(protocols.data()),
                             static_cast<unsigned>(protocols.size()));
   }
+  // Sessions go to the TlsSessionSlots of those who connect, none stay here.
+  SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(context_.get(), on_new_session);
   if (!options.verifies) return Unit{};
   SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, nullptr);
   if (options.ca_file.empty()) {

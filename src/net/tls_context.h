@@ -54,6 +54,9 @@ int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* 
               int seals) noexcept;
 void use_tickets(SSL_CTX* context, TlsTicketKeys& keys);
 
+// For contexts of clients; the SSL belongs to an OpenSslStream.
+int on_new_session(SSL* ssl, SSL_SESSION* session) noexcept;
+
 // Versions, ciphers, curves and what every stream of ours needs. Null, or OpenSSL's reason.
 const char* apply_policy(SSL_CTX* context, TlsPolicy policy, TlsVersion min_version);
 

@@ -78,9 +78,9 @@ std::unique_ptr<TlsStream> tls_accept(Loop& loop, std::unique_ptr<Stream> stream
 
 std::unique_ptr<TlsStream> tls_connect(Loop& loop, const Address& address,
                                        std::shared_ptr<const TlsClientContext> context, const std::string& server_name,
-                                       StreamListener& listener) {
+                                       StreamListener& listener, TlsSessionSlot* sessions) {
   auto tls = std::make_unique<OpenSslStream>(loop, listener);
-  tls->connect(address, std::move(context), server_name);
+  tls->connect(address, std::move(context), server_name, sessions);
   return tls;
 }
 
@@ -104,7 +104,7 @@ void OpenSslStream::accept(std::unique_ptr<Stream> below, std::shared_ptr<const 
 }
 
 void OpenSslStream::connect(const Address& address, std::shared_ptr<const TlsClientContext> context,
-                            const std::string& server_name) {
+                            const std::string& server_name, TlsSessionSlot* sessions) {
   below_ = net::connect(loop_, address, *this);
   const auto& ours = static_cast<const ClientContext&>(*context);
   context_ = std::move(context);
@@ -124,7 +124,21 @@ void OpenSslStream::connect(const Address& address, std::shared_ptr<const TlsCli
     // Without a name to check, any certificate of the authority would do.
     if (!is_set || server_name.empty()) return fail_later({.code = Errc::invalid_argument, .retry = Retry::always});
   }
+  sessions_ = sessions;
+  if (sessions != nullptr && sessions->session)
+    SSL_set_session(ssl_.get(), static_cast<SSL_SESSION*>(sessions->session.get()));
   below_->start_reading();
+}
+
+void OpenSslStream::keep_session(SSL_SESSION* session) {
+  std::shared_ptr<void> kept(session, [](void* gone) { SSL_SESSION_free(static_cast<SSL_SESSION*>(gone)); });
+  if (sessions_ != nullptr && SSL_SESSION_is_resumable(session) == 1) sessions_->session = std::move(kept);
+}
+
+// OpenSSL's SSL_CTX_sess_set_new_cb(3): the server has said how this session may be resumed.
+int on_new_session(SSL* ssl, SSL_SESSION* session) noexcept {
+  static_cast<OpenSslStream*>(BIO_get_data(SSL_get_rbio(ssl)))->keep_session(session);
+  return 1;
 }
 
 bool OpenSslStream::open(SSL_CTX* context) {
@@ -367,6 +381,7 @@ void OpenSslStream::fail_from_openssl() {
   failure_ = take_openssl_reason();
   if (long code = SSL_get_verify_result(ssl_.get()); state_ == State::handshaking && code != X509_V_OK)
     failure_ = X509_verify_cert_error_string(code);
+  if (state_ == State::handshaking && sessions_ != nullptr) sessions_->session.reset();
   fail({.code = Errc::protocol});
 }
 

@@ -18,7 +18,9 @@ class OpenSslStream final : public TlsStream, private StreamListener, private Ha
   ~OpenSslStream() override;
 
   void accept(std::unique_ptr<Stream> below, std::shared_ptr<const TlsServerContext> context);
-  void connect(const Address& address, std::shared_ptr<const TlsClientContext> context, const std::string& server_name);
+  void connect(const Address& address, std::shared_ptr<const TlsClientContext> context, const std::string& server_name,
+               TlsSessionSlot* sessions);
+  void keep_session(SSL_SESSION* session);  // takes it; from OpenSSL
 
   void set_listener(StreamListener* listener) override { listener_ = listener; }
   void start_reading() override;
@@ -77,6 +79,7 @@ class OpenSslStream final : public TlsStream, private StreamListener, private Ha
   StreamListener* listener_;
   std::shared_ptr<const void> context_;  // the SSL_CTX's callbacks refer to it
   SslPtr ssl_;
+  TlsSessionSlot* sessions_ = nullptr;
   State state_ = State::handshaking;
   bool wants_reading_ = false;
   bool shutdown_wanted_ = false, has_said_goodbye_ = false, has_ended_ = false;

@@ -34,6 +34,7 @@ struct CertificateConfig {  // listeners[].tls.certificates[]; PEM files, relati
                             // watched
   std::string cert;         // the certificate, then its chain
   std::string key;
+  bool operator==(const CertificateConfig&) const = default;
 };
 
 enum class ClientCertificate : std::uint8_t { required, optional };
@@ -142,6 +143,15 @@ struct ExposeConfig {  // expose; URLs from application ids, without a route. Ro
 enum class Balance : std::uint8_t { round_robin, p2c };
 enum class AppProtocol : std::uint8_t { h1, h2 };  // h2: with prior knowledge; gRPC is h2
 
+struct UpstreamTlsConfig {  // apps.*.tls; absent: plain. Files are relative to the configuration's folder, watched
+  std::string ca;           // PEM bundle of those who vouch for endpoints; empty: the system's
+  std::string server_name;  // sent (SNI), and what certificates must be for; empty: the endpoint's host
+  bool verify = true;       // false: whoever answers is believed
+  std::optional<CertificateConfig> certificate;           // ours, for endpoints that ask
+  net::TlsVersion min_version = net::TlsVersion::tls1_2;  // "1.2" or "1.3"
+  bool operator==(const UpstreamTlsConfig&) const = default;
+};
+
 struct OutlierDetection {                // apps.*.outlier_detection; `off`: every check is 0
   int consecutive_5xx = 5;               // failures in a row, over all workers, before ejecting; 0 turns the check off
   int consecutive_gateway_failures = 5;  // 502, 503, 504, no answer in time, connection lost; part of the above
@@ -178,6 +188,7 @@ struct AppConfig {  // apps.<id>; an app that is not named has these defaults
   std::optional<net::ProxyVersion> proxy_protocol;
   OutlierDetection outlier_detection;
   std::optional<HealthCheck> health;
+  std::optional<UpstreamTlsConfig> tls;
   bool operator==(const AppConfig&) const = default;
 };
 

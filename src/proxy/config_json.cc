@@ -106,6 +106,14 @@ Json to_json(const OutlierDetection& policy) {
           {"panic_threshold", percent(policy.panic_threshold_percent)}};
 }
 
+Json to_json(const UpstreamTlsConfig& tls) {
+  Json json = {{"verify", tls.verify}, {"min_version", tls.min_version == net::TlsVersion::tls1_2 ? "1.2" : "1.3"}};
+  if (!tls.ca.empty()) json["ca"] = tls.ca;
+  if (!tls.server_name.empty()) json["server_name"] = tls.server_name;
+  if (tls.certificate) json["certificate"] = {{"cert", tls.certificate->cert}, {"key", tls.certificate->key}};
+  return json;
+}
+
 Json to_json(const DiscoveryConfig& discovery) {
   Json sources = Json::array();
   for (const SourceConfig& source : discovery.sources) {
@@ -196,6 +204,7 @@ std::string to_json_text(const Config& config) {
     if (app.proxy_protocol) json_of_app["proxy_protocol"] = *app.proxy_protocol == net::ProxyVersion::v1 ? "v1" : "v2";
     if (app.health) json_of_app["health"] = to_json(*app.health);
     if (app.protocol) json_of_app["protocol"] = *app.protocol == AppProtocol::h2 ? "h2" : "h1";
+    if (app.tls) json_of_app["tls"] = to_json(*app.tls);
   }
   json["discovery"] = to_json(config.discovery);
   json["http"] = {{"trusted_proxies", to_json(config.http.trusted_proxies)},

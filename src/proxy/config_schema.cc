@@ -192,7 +192,8 @@ void read_policy(R& reader, const Located& at, ListenerTlsConfig& into) {
   if (auto choice = reader.one_of(at, {"modern", "intermediate"})) into.policy = static_cast<net::TlsPolicy>(*choice);
 }
 
-void read_min_version(R& reader, const Located& at, ListenerTlsConfig& into) {
+template <typename T>
+void read_min_version(R& reader, const Located& at, T& into) {
   if (auto choice = reader.one_of(at, {"1.2", "1.3"})) into.min_version = static_cast<net::TlsVersion>(*choice);
 }
 
@@ -204,7 +205,7 @@ void read_client_certificate(R& reader, const Located& at, ListenerTlsConfig& in
 constexpr Key<ListenerTlsConfig> kListenerTlsKeys[] = {
     {"certificates", read_certificates, true},
     {"policy", read_policy},
-    {"min_version", read_min_version},
+    {"min_version", read_min_version<ListenerTlsConfig>},
     {"client_ca", file_field<&ListenerTlsConfig::client_ca>},
     {"client_certificate", read_client_certificate},
 };
@@ -306,6 +307,23 @@ void read_health(R& reader, const Located& at, AppConfig& into) {
   reader.map<HealthCheck>(at, *into.health, kHealthKeys);
 }
 
+void read_own_certificate(R& reader, const Located& at, UpstreamTlsConfig& into) {
+  into.certificate.emplace();
+  reader.map<CertificateConfig>(at, *into.certificate, kCertificateKeys);
+}
+
+constexpr Key<UpstreamTlsConfig> kUpstreamTlsKeys[] = {
+    {"ca", file_field<&UpstreamTlsConfig::ca>},           {"server_name", text_field<&UpstreamTlsConfig::server_name>},
+    {"verify", bool_field<&UpstreamTlsConfig::verify>},   {"certificate", read_own_certificate},
+    {"min_version", read_min_version<UpstreamTlsConfig>},
+};
+
+// `tls: {}` is TLS with the defaults.
+void read_upstream_tls(R& reader, const Located& at, AppConfig& into) {
+  into.tls.emplace();
+  reader.map<UpstreamTlsConfig>(at, *into.tls, kUpstreamTlsKeys);
+}
+
 constexpr Key<AppConfig> kAppKeys[] = {
     {"balance", read_balance},
     {"preconnect", int_field<&AppConfig::preconnect, 0, 100>},
@@ -313,6 +331,7 @@ constexpr Key<AppConfig> kAppKeys[] = {
     {"proxy_protocol", read_app_proxy_protocol},
     {"outlier_detection", read_outlier_detection},
     {"health", read_health},
+    {"tls", read_upstream_tls},
 };
 
 void read_apps(R& reader, const Located& at, Config& into) {

@@ -205,6 +205,14 @@ void validate_health(const HealthCheck& check, const std::string& key, ConfigRep
   if (check.by != By::grpc && !check.service.empty()) report.problem(key + ".service", "is for checks by grpc");
 }
 
+void validate_upstream_tls(const UpstreamTlsConfig& tls, const std::string& key, ConfigReport& report) {
+  const bool is_name =
+      is_host_name(tls.server_name) || net::Address::from_ip(tls.server_name, 0).has_value() || tls.server_name.empty();
+  if (!is_name) report.problem(key + ".server_name", "must be a host name or an IP address, without port");
+  if (!tls.verify && !tls.ca.empty()) report.problem(key + ".ca", "nothing is verified: `verify` is false");
+  if (!tls.verify) report.warning(key + ".verify", "whoever answers at an endpoint's address is believed");
+}
+
 void validate_apps(const Config& config, ConfigReport& report) {
   for (const auto& [id, app] : config.apps) {
     const OutlierDetection& policy = app.outlier_detection;
@@ -212,6 +220,11 @@ void validate_apps(const Config& config, ConfigReport& report) {
       report.problem("apps." + id + ".outlier_detection.ejection_time_max", "is less than ejection_time_base");
     }
     if (app.health) validate_health(*app.health, "apps." + id + ".health", report);
+    if (app.tls) validate_upstream_tls(*app.tls, "apps." + id + ".tls", report);
+    if (app.tls && app.health && app.health->by != HealthCheck::By::tcp)
+      report.problem("apps." + id + ".health.by", "checks do not speak TLS: `tcp` is what can be checked of this app");
+    if (app.tls && app.proxy_protocol)
+      report.problem("apps." + id + ".proxy_protocol", "is not spoken in front of TLS: leave one of the two out");
   }
 }
 

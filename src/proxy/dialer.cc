@@ -15,7 +15,7 @@ void Dialer::dial() {
     Turn turn(worker_);
     auto finished = std::move(lookup_);
     if (!found) return owner_.on_name_unknown();
-    owner_.on_dialled(net::connect(worker_.loop(), *found, owner_));
+    owner_.on_dialled(connect_upstream(worker_.loop(), record_, state(), *found, owner_));
   });
 }
 

@@ -17,6 +17,7 @@
 #include "proxy/h2_pool.h"
 #include "proxy/passive_health.h"
 #include "proxy/upstream_pool.h"
+#include "proxy/upstream_tls.h"
 
 namespace lotse::proxy {
 
@@ -38,8 +39,10 @@ struct alignas(64) EndpointState {
   std::optional<net::ProxyVersion> proxy_protocol;  // a connection begins by telling whose it is
   bool has_failures = false;                        // in `failures`, to be reported (FailureReporter)
   FailureRuns failures;
-  Instant suspect_until{};         // after a failed connection: only when nothing better is there
-  std::uint8_t large_answers = 0;  // 0..3: of late, that had a body worth splicing; see UpstreamConnection
+  Instant suspect_until{};                 // after a failed connection: only when nothing better is there
+  std::shared_ptr<const UpstreamTls> tls;  // how to speak to it; null: plain
+  net::TlsSessionSlot tls_session;         // of the last connection, for the next one
+  std::uint8_t large_answers = 0;          // 0..3: of late, that had a body worth splicing; see UpstreamConnection
   // Freshness (P2), see freshness.h.
   Instant confirmed_until{};
   bool is_confirming = false;

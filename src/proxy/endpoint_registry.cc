@@ -86,11 +86,13 @@ void EndpointRegistry::set(const model::Endpoint& endpoint, RoutingUpdate& updat
 
 void EndpointRegistry::note(const Known& known, RoutingUpdate& update) {
   const AppConfig& app = config_.app(known.endpoint.app);
+  auto tls = tls_.find(known.endpoint.app);
   update.records.push_back({.record = known.record,
                             .state = known.endpoint.state,
                             .preconnect = static_cast<std::uint32_t>(app.preconnect),
                             .proxy_protocol = app.proxy_protocol,
-                            .speaks_h2 = speaks_h2(app, known.endpoint)});
+                            .speaks_h2 = speaks_h2(app, known.endpoint),
+                            .tls = tls == tls_.end() ? nullptr : tls->second});
 }
 
 void EndpointRegistry::remove(App& app, std::map<std::string, Known>::iterator place, RoutingUpdate& update) {
@@ -260,7 +262,8 @@ RoutingUpdate EndpointRegistry::apply(const Config& config) {
     if (apps_[target.app].slots.size() != known) mark(target.app);
     return index;
   });
-  std::set<model::AppId> rebalanced;
+  std::set<model::AppId> rebalanced = std::exchange(tls_changed_, {});
+  std::erase_if(rebalanced, [this](const model::AppId& id) { return !apps_.contains(id); });
   for (const auto& [id, app] : apps_) {
     auto before = old_apps.find(id);
     const AppConfig was = before == old_apps.end() ? AppConfig{} : before->second;
@@ -287,6 +290,25 @@ RoutingUpdate EndpointRegistry::apply(const Config& config) {
       if (!slots_[index].in_table && !(port.empty() && app.is_exposed)) leaving_slots_.push_back(index);
     }
   }
+  return update;
+}
+
+void EndpointRegistry::set_tls(UpstreamTlsByApp tls) {
+  const auto note_difference = [this](const UpstreamTlsByApp& from, const UpstreamTlsByApp& in) {
+    for (const auto& [id, one] : from) {
+      auto same = in.find(id);
+      if (same == in.end() || same->second != one) tls_changed_.insert(id);
+    }
+  };
+  note_difference(tls_, tls);
+  note_difference(tls, tls_);
+  tls_ = std::move(tls);
+}
+
+RoutingUpdate EndpointRegistry::take_tls_changes() {
+  RoutingUpdate update;
+  for (const model::AppId& id : std::exchange(tls_changed_, {}))
+    for_each_of(id, [&](const Known& known) { note(known, update); });
   return update;
 }
 

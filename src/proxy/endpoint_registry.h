@@ -16,6 +16,7 @@
 #include "proxy/config.h"
 #include "proxy/endpoint_source.h"
 #include "proxy/routing_state.h"
+#include "proxy/upstream_tls.h"
 
 namespace lotse::proxy {
 
@@ -26,6 +27,9 @@ class EndpointRegistry {
   RoutingUpdate apply(const EndpointChange& change);
   // The slots of the new table's targets, sets whose balancing changed, and what `expose` now means.
   RoutingUpdate apply(const Config& config);
+  // How to speak to the endpoints of apps: told with the next configuration, or by take_tls_changes().
+  void set_tls(UpstreamTlsByApp tls);
+  RoutingUpdate take_tls_changes();
   // Slots that only the table before this one named are free again: every worker has the new one.
   void forget_old_table();
   // What is announced from here on is new; before, it may have served while we were away.
@@ -109,6 +113,8 @@ class EndpointRegistry {
   std::map<std::string, std::set<model::AppId>> exposed_hosts_;  // who wants it; the first has it
   std::vector<model::AppId> empty_apps_;                         // in the order they lost their last endpoint
   Config config_;                                                // only apps and expose
+  UpstreamTlsByApp tls_;
+  std::set<model::AppId> tls_changed_;
 };
 
 }  // namespace lotse::proxy

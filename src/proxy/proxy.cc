@@ -39,6 +39,7 @@ Proxy::Impl::Impl(net::Loop& loop, TaskConfirmer& task_confirmer)
       confirmer(task_confirmer),
       return_timer(loop.timers(), [this] { let_ejected_back(); }),
       tls(loop, [this](const std::string& address, auto context) { change_tls(address, std::move(context)); }),
+      upstream_tls(loop, [this](UpstreamTlsByApp changed) { change_upstream_tls(std::move(changed)); }),
       stall_watch(loop, workers),
       drain_timer(loop.timers(), [this] { end_drain(); }) {}
 
@@ -52,6 +53,7 @@ void Proxy::Impl::stop_workers() {
   stall_watch.stop();
   if (checker) checker->stop();
   tls.stop();
+  upstream_tls.stop();
   for (const auto& worker : workers) worker->stop_and_join();
 }
 
@@ -68,6 +70,8 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
   std::vector<FreshListener> bound;
   auto loaded = tls.load(*new_config);
   auto outcome = loaded ? bind_new(*new_config, bound) : fail(loaded.error());
+  auto towards_apps = upstream_tls.load(*new_config);
+  if (outcome && !towards_apps) outcome = fail(towards_apps.error());
   if (outcome && new_config->access_log) {
     outcome = shared->access_log.open(new_config->access_log->path);
     shared->access_log.set_queued_bytes_max(new_config->access_log->queued_bytes_max);
@@ -90,6 +94,7 @@ Result<Unit, Problem> Proxy::Impl::apply_config(std::shared_ptr<const Config> ne
   if (!is_draining) stall_watch.start(new_config->timeouts.worker_stall);
   auto generation = ++config_generation;
   post_to_all([new_config, shares](Worker& worker) { worker.apply_config(new_config, shares); }, nullptr);
+  registry->set_tls(upstream_tls.adopt(std::move(*towards_apps)));
   broadcast(registry->apply(*new_config), [this, generation] {
     registry->forget_old_table();
     if (generation == config_generation) is_config_applied = true;
@@ -144,6 +149,11 @@ void Proxy::Impl::change_tls(const std::string& address, std::shared_ptr<const n
     const ListenerRole role = role_of(one, std::move(context));
     return post_to_all([address, role](Worker& worker) { worker.change_listener(address, role); }, nullptr);
   }
+}
+
+void Proxy::Impl::change_upstream_tls(UpstreamTlsByApp changed) {
+  registry->set_tls(std::move(changed));
+  broadcast(registry->take_tls_changes(), nullptr);
 }
 
 Result<Unit, Problem> Proxy::Impl::bind_new(const Config& new_config, std::vector<FreshListener>& bound) {

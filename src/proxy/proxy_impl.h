@@ -19,6 +19,7 @@
 #include "proxy/proxy.h"
 #include "proxy/stall_watch.h"
 #include "proxy/tls_listeners.h"
+#include "proxy/upstream_tls_book.h"
 #include "proxy/worker.h"
 
 namespace lotse::proxy {
@@ -45,6 +46,7 @@ struct Proxy::Impl {
   void start_workers(const Config& first_config);
   ListenerRole role_of(const ListenerConfig& listener, std::shared_ptr<const net::TlsServerContext> context);
   void change_tls(const std::string& address, std::shared_ptr<const net::TlsServerContext> context);
+  void change_upstream_tls(UpstreamTlsByApp changed);
   Worker::Shares set_bounds(const Config& new_config);
   void apply_endpoints(EndpointChange change, std::function<void()> on_applied);
   // Applies here and on all workers; `on_applied` comes when the last one has it.
@@ -105,6 +107,7 @@ struct Proxy::Impl {
   RoutingState replica;
   std::vector<std::unique_ptr<Worker>> workers;
   TlsListeners tls;
+  UpstreamTlsBook upstream_tls;
   StallWatch stall_watch;
   std::vector<std::pair<EndpointChange, std::function<void()>>> early_changes;  // before there are workers
   std::int64_t fresh_until_before_start = 0;

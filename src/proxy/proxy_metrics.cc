@@ -122,6 +122,12 @@ constexpr CounterMetric kCounters[] = {
      &WorkerCounters::grpc_deadlines},
     {"lotse_tls_failures_total", "TLS handshakes that failed or were too slow.", &WorkerCounters::tls_failures},
     {"lotse_tls_resumptions_total", "TLS handshakes that resumed a session.", &WorkerCounters::tls_resumptions},
+    {"lotse_upstream_tls_handshakes_total", "TLS handshakes with endpoints that were done.",
+     &WorkerCounters::upstream_tls_handshakes},
+    {"lotse_upstream_tls_resumptions_total", "Of these, those that resumed a session.",
+     &WorkerCounters::upstream_tls_resumptions},
+    {"lotse_upstream_tls_failures_total", "Connections to endpoints that TLS ended.",
+     &WorkerCounters::upstream_tls_failures},
     {"lotse_retry_refusals_total", "Retries that were not made because the budget was spent.",
      &WorkerCounters::retry_refusals},
     {"lotse_request_pauses_total", "Times a client was not read until its endpoint had taken what was buffered.",
@@ -410,6 +416,7 @@ void Proxy::Impl::write_metrics(std::string& out) const {
   text.line("lotse_tls_handshakes_total", "version=\"1.3\"", tls13);
   write_tunnels(text, workers);
   tls.write_metrics(out);
+  upstream_tls.write_metrics(out);
   std::size_t held = 0;
   for (const auto& worker : workers) held += worker->buffered_bytes();
   text.head("lotse_buffered_bytes", "gauge", "Bytes of heads, bodies and answers that wait to be taken.");

@@ -40,6 +40,7 @@ struct RoutingUpdate {
     std::uint32_t preconnect = 0;
     std::optional<net::ProxyVersion> proxy_protocol;
     bool speaks_h2 = false;
+    std::shared_ptr<const UpstreamTls> tls;  // null: plain
   };
   std::shared_ptr<const RouteTable> table;  // null: unchanged
   std::vector<SlotChange> slots;

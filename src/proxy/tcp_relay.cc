@@ -139,7 +139,7 @@ void TcpRelay::connect() {
 }
 
 void TcpRelay::open_stream(const net::Address& address) {
-  endpoint_.stream = net::connect(worker_.loop(), address, endpoint_);
+  endpoint_.stream = connect_upstream(worker_.loop(), *record_, endpoint_state(), address, endpoint_);
 }
 
 // A snapshot may be here before the agent's word: then what the table does not have any more is not connected to.

@@ -61,9 +61,15 @@ void UpstreamConnection::connect_for_pool() {
   dialer_.dial();
 }
 
+void UpstreamConnection::on_dialled(std::unique_ptr<net::Stream> stream) {
+  tls_ = state().tls;
+  stream_ = std::move(stream);
+}
+
 void UpstreamConnection::on_connected() {
   Turn turn(worker_);
   ListNode<InPreconnect>::unlink();
+  if (const net::TlsStream* tls = stream_->tls()) count_upstream_handshake(*tls, worker_.counters());
   if (user_ == nullptr) return become_idle();
   state_ = State::busy;
   stream_->start_reading();
@@ -246,6 +252,10 @@ void UpstreamConnection::end_of_answer(bool may_be_kept) {
 }
 
 void UpstreamConnection::become_idle() {
+  if (tls_ != state().tls) {  // the configuration, or a file it names, has changed meanwhile
+    worker_.outbox().flush();
+    return close();
+  }
   state_ = State::idle;
   idle_since_ = worker_.loop().now();
   if (!stream_->is_reading()) stream_->start_reading();
@@ -268,7 +278,10 @@ void UpstreamConnection::on_error(Error error) {
   if (is_unsent()) return fail_unsent();
   Turn turn(worker_);
   if (state_ == State::idle) return close();
-  fail(error.code);
+  const char* reason = "";
+  if (const net::TlsStream* tls = stream_->tls(); tls != nullptr && error.code == Errc::protocol)
+    reason = note_upstream_tls_failure(*tls, record_, worker_.counters());
+  fail(error.code, reason);
 }
 
 void UpstreamConnection::on_drained() {

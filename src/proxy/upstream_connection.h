@@ -71,7 +71,7 @@ class UpstreamConnection final : public Upstream,
   enum class State : std::uint8_t { connecting, busy, idle, tunnel, closed };
 
   // DialerOwner
-  void on_dialled(std::unique_ptr<net::Stream> stream) override { stream_ = std::move(stream); }
+  void on_dialled(std::unique_ptr<net::Stream> stream) override;
   void on_name_unknown() override { fail(Errc::resolve_failed); }
   void on_connected() override;
   void on_bytes(std::span<const char> bytes) override;
@@ -101,6 +101,7 @@ class UpstreamConnection final : public Upstream,
   UpstreamUser* user_ = nullptr;
   std::unique_ptr<net::Stream> stream_;
   Dialer dialer_;
+  std::shared_ptr<const UpstreamTls> tls_;  // what it was made with
   http::ResponseParser parser_;
   HeldBytes held_;
   State state_ = State::connecting;

@@ -141,6 +141,7 @@ void Worker::apply(const RoutingUpdate& update) {
       state.h2.close_idle();
     }
     state.speaks_h2 = change.speaks_h2;
+    speak_tls(state, change.tls);
     if (change.is_removed) {
       freshness_.forget(*change.record);
       preconnector_.forget(*change.record);

@@ -49,6 +49,7 @@ struct alignas(64) WorkerCounters {
   Counter tls12_handshakes, tls13_handshakes;      // that were done
   Counter tls_resumptions;                         // of both
   Counter tls_failures;
+  Counter upstream_tls_handshakes, upstream_tls_resumptions, upstream_tls_failures;
   Counter upstream_idle_closes, upstream_evictions;  // idle too long; made room for another endpoint's
 };
 

@@ -89,7 +89,7 @@ class Backend {
     auto listener = net::Listener::open(loop_, std::move(*socket), [this](std::unique_ptr<net::Stream> stream) {
       auto peer = std::make_unique<Peer>();
       peer->on_data = [this](Peer& one) { script(one); };
-      peer->adopt(std::move(stream));
+      peer->adopt(wrap ? wrap(std::move(stream), *peer) : std::move(stream));
       peers.push_back(std::move(peer));
       ++accepted;
     });
@@ -105,6 +105,8 @@ class Backend {
   std::uint16_t port() const { return address_.port(); }
   const std::string& name() const { return name_; }
 
+  // What an accepted connection speaks: TLS, for one.
+  std::function<std::unique_ptr<net::Stream>(std::unique_ptr<net::Stream>, net::StreamListener&)> wrap;
   std::function<void(Peer&)> script = [this](Peer& peer) { answer_all(peer, ok(name_)); };
   std::vector<std::unique_ptr<Peer>> peers;
   std::size_t accepted = 0, requests = 0;
