@@ -1,12 +1,15 @@
-// `lotse app ...`: deploy, list, show, scale, restart, rollback, destroy. Talks Marathon's API, like any other client.
+// `lotse app ...`: deploy, promote, list, show, scale, restart, rollback, destroy. Talks Marathon's API, like any other
+// client.
 #include <fmt/core.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "cli/app_deployment.h"
 #include "cli/client_command.h"
 #include "cli/deployment_progress.h"
 #include "cli/table.h"
@@ -18,44 +21,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int kInstancesMax = 1'000'000;  // a slip of the keyboard, not a cluster
-
-struct WaitOptions {
-  bool wait = false;
-  std::string timeout = "10m";
-};
-
-// An empty answer is a good one (CLI11).
-std::string check_duration(const std::string& text) {
-  return parse_duration(text) ? "" : "\"" + text + "\" is no duration; write for example 90s or 10m";
-}
-
-void add_wait(CLI::App* command, const std::shared_ptr<WaitOptions>& options) {
-  command->add_flag("--wait", options->wait, "Wait until the deployment is done, showing its progress");
-  command->add_option("--timeout", options->timeout, "How long --wait waits")
-      ->capture_default_str()
-      ->type_name("TIME")
-      ->check(check_duration);
-}
-
-// Prints what was started and, with --wait, follows it to its end.
-Result<Unit, Problem> follow(ApiClient& client, const ClientOptions& options, const WaitOptions& wait,
-                             const ApiAnswer& answer, const std::vector<std::string>& apps) {
-  json result = json::parse(answer.body, nullptr, false);
-  std::string id, version;
-  if (result.is_object()) {
-    version = result.value("version", "");
-    id = result.value("deploymentId", "");
-    if (id.empty() && result.contains("deployments") && !result["deployments"].empty())
-      id = result["deployments"][0].value("id", "");
-  }
-  if (options.json)
-    print_line(answer.body);
-  else
-    print_line(fmt::format("deployment {} started", id.empty() ? "(unnamed)" : id));
-  if (!wait.wait) return Unit{};
-  return wait_for_deployment(
-      client, {.deployment = id, .version = version, .apps = apps, .timeout = *parse_duration(wait.timeout)});
-}
 
 Result<std::string, Problem> read_definition(const std::string& file) {
   std::stringstream text;
@@ -95,7 +60,7 @@ Result<Unit, Problem> deploy(ApiClient& client, const ClientOptions& options, co
   }
   auto answer = client.expect_success("PUT", target, *text);
   if (!answer) return fail(answer.error());
-  return follow(client, options, wait, *answer, apps);
+  return follow_answer(client, options, wait, *answer, apps);
 }
 
 std::string image_or_cmd(const json& app) {
@@ -155,10 +120,11 @@ Result<Unit, Problem> rollback(ApiClient& client, const ClientOptions& options, 
     json versions = json::parse(answer->body, nullptr, false).value("versions", json::array());
     if (versions.size() < 2) return fail(Problem{id, "there is no earlier version"});
     version = versions[1];
+    std::fprintf(stderr, "going back to version %s\n", version.c_str());
   }
   auto answer = client.expect_success("PUT", app_path(id), json{{"version", version}}.dump());
   if (!answer) return fail(answer.error());
-  return follow(client, options, wait, *answer, {normal_app_id(id)});
+  return follow_answer(client, options, wait, *answer, {normal_app_id(id)});
 }
 
 }  // namespace
@@ -181,6 +147,8 @@ void add_app(CLI::App& root, Invocation& invocation) {
   command->add_flag("--force", *force, "Cancel a running deployment of the same app");
   add_wait(command, wait);
 
+  add_promote(*app, invocation);
+
   add_client_command(*app, invocation, "list", "Every app with its counts", Talks::to_scheduler, list);
 
   command =
@@ -194,7 +162,7 @@ void add_app(CLI::App& root, Invocation& invocation) {
                                      client.expect_success("PATCH", app_path(*id, *force ? "?force=true" : ""),
                                                            json{{"instances", *count}}.dump());
                                  if (!answer) return fail(answer.error());
-                                 return follow(client, options, *wait, *answer, {normal_app_id(*id)});
+                                 return follow_answer(client, options, *wait, *answer, {normal_app_id(*id)});
                                });
   command->add_option("id", *id, "App id")->required()->type_name("ID");
   command->add_option("instances", *count, "How many")->required()->check(CLI::Range(0, kInstancesMax))->type_name("N");
@@ -206,7 +174,7 @@ void add_app(CLI::App& root, Invocation& invocation) {
       [=](ApiClient& client, const ClientOptions& options) -> Result<Unit, Problem> {
         auto answer = client.expect_success("POST", app_path(*id, *force ? "/restart?force=true" : "/restart"));
         if (!answer) return fail(answer.error());
-        return follow(client, options, *wait, *answer, {normal_app_id(*id)});
+        return follow_answer(client, options, *wait, *answer, {normal_app_id(*id)});
       });
   command->add_option("id", *id, "App id")->required()->type_name("ID");
   command->add_flag("--force", *force, "Cancel a running deployment of the same app");
@@ -224,7 +192,7 @@ void add_app(CLI::App& root, Invocation& invocation) {
                                [=](ApiClient& client, const ClientOptions& options) -> Result<Unit, Problem> {
                                  auto answer = client.expect_success("DELETE", app_path(*id));
                                  if (!answer) return fail(answer.error());
-                                 return follow(client, options, *wait, *answer, {});
+                                 return follow_answer(client, options, *wait, *answer, {});
                                });
   command->add_option("id", *id, "App id")->required()->type_name("ID");
   add_wait(command, wait);

@@ -39,6 +39,10 @@ CLI::App* add_client_command(CLI::App& parent, Invocation& invocation, std::stri
   return command;
 }
 
+std::string check_duration(const std::string& text) {
+  return parse_duration(text) ? "" : "\"" + text + "\" is no duration; write for example 90s or 10m";
+}
+
 void print(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);

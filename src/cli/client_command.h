@@ -26,7 +26,8 @@ using RunClient = std::function<Result<Unit, Problem>(ApiClient&, const ClientOp
 CLI::App* add_client_command(CLI::App& parent, Invocation& invocation, std::string name, std::string description,
                              Talks talks, RunClient run);
 
-void print(std::string_view text);  // to standard output
+std::string check_duration(const std::string& text);  // for options: an empty answer is a good one (CLI11)
+void print(std::string_view text);                    // to standard output
 void print_line(std::string_view text);
 std::string normal_app_id(std::string id);                                  // "hello" -> "/hello"
 std::string app_path(const std::string& id, std::string_view suffix = {});  // "/v2/apps/hello/tasks"

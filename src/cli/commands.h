@@ -15,6 +15,7 @@ struct Invocation {
 void add_dev(CLI::App& root, Invocation& invocation);
 void add_proxy(CLI::App& root, Invocation& invocation);
 void add_scheduler(CLI::App& root, Invocation& invocation);
+void add_scheduler_backup(CLI::App& scheduler, Invocation& invocation, const std::string& default_data);
 void add_agent(CLI::App& root, Invocation& invocation);
 
 // Clients of a running system.

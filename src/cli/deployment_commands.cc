@@ -37,16 +37,17 @@ Result<Unit, Problem> list(ApiClient& client, const ClientOptions& options) {
   return Unit{};
 }
 
-Result<Unit, Problem> watch(ApiClient& client, const std::string& id) {
-  auto answer = client.expect_success("GET", "/v2/deployments");
+Result<Unit, Problem> watch(ApiClient& client, const ClientOptions& options, const std::string& id) {
+  auto answer = client.expect_success("GET", "/v1/deployments/" + http::percent_encode(id));
   if (!answer) return fail(answer.error());
-  for (const json& deployment : json::parse(answer->body, nullptr, false)) {
-    if (deployment.value("id", "") == id) {
-      return wait_for_deployment(
-          client, {.deployment = id, .version = "", .apps = apps_of(deployment), .timeout = std::chrono::hours(24)});
-    }
-  }
-  return fail(Problem{"", "DeploymentPlan " + id + " does not exist: it is over, or never was"});
+  const json deployment = json::parse(answer->body, nullptr, false);
+  Followed followed{.deployment = id,
+                    .version = deployment.value("version", ""),
+                    .apps = apps_of(deployment),
+                    .timeout = std::chrono::hours(24)};
+  const Outcome outcome = wait_for_deployment(client, followed);
+  if (options.json) print_line(to_json(followed, outcome).dump());
+  return tell(followed, outcome);
 }
 
 }  // namespace
@@ -59,7 +60,7 @@ void add_deployment(CLI::App& root, Invocation& invocation) {
   add_client_command(*deployment, invocation, "list", "Those that run now", Talks::to_scheduler, list);
   CLI::App* command =
       add_client_command(*deployment, invocation, "watch", "Show progress until it is over", Talks::to_scheduler,
-                         [=](ApiClient& client, const ClientOptions&) { return watch(client, *id); });
+                         [=](ApiClient& client, const ClientOptions& options) { return watch(client, options, *id); });
   command->add_option("id", *id, "Deployment id")->required()->type_name("ID");
   command = add_client_command(*deployment, invocation, "cancel", "Go back to the state before it", Talks::to_scheduler,
                                [=](ApiClient& client, const ClientOptions& options) -> Result<Unit, Problem> {

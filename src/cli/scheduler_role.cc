@@ -43,7 +43,11 @@ void add_scheduler(CLI::App& root, Invocation& invocation) {
       ->add_option("--advertise", options->advertise,
                    "host:port that clients are told; default: the address listened on")
       ->type_name("ADDR");
-  command->callback([options, &invocation] { invocation.exit_code = run_scheduler(*options); });
+  command->require_subcommand(0, 1);
+  add_scheduler_backup(*command, invocation, options->data);
+  command->callback([options, command, &invocation] {
+    if (command->get_subcommands().empty()) invocation.exit_code = run_scheduler(*options);
+  });
 }
 
 }  // namespace lotse::cli

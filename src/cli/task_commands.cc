@@ -6,6 +6,7 @@
 #include "cli/client_command.h"
 #include "cli/deployment_progress.h"
 #include "cli/table.h"
+#include "cli/task_log.h"
 
 namespace lotse::cli {
 namespace {
@@ -48,16 +49,9 @@ Result<json, Problem> find_task(ApiClient& client, const std::string& id) {
 Result<Unit, Problem> logs(ApiClient& client, const std::string& id, bool follow) {
   auto task = find_task(client, id);
   if (!task) return fail(task.error());
-  auto answer = client.expect_success("GET", "/v1/agents/" + http::percent_encode(task->value("slaveId", "")));
-  if (!answer) return fail(answer.error());
-  json node = json::parse(answer->body, nullptr, false);
-  std::string api = node.is_object() ? node.value("api", "") : "";
-  if (api.empty()) return fail(Problem{id, "its agent says no address to read logs from"});
-  auto agent = ApiClient::open(api);
+  auto agent = open_agent(client, task->value("slaveId", ""));
   if (!agent) return fail(agent.error());
-  std::string target =
-      "/v1/tasks/" + http::percent_encode(task->value("id", "")) + "/logs" + (follow ? "?follow=true" : "");
-  auto read = agent->stream(target, [](std::string_view bytes) { print(bytes); });
+  auto read = agent->stream(log_path(task->value("id", ""), follow), [](std::string_view bytes) { print(bytes); });
   if (!read) return fail(read.error());
   return Unit{};
 }
