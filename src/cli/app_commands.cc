@@ -52,11 +52,15 @@ Result<Unit, Problem> deploy(ApiClient& client, const ClientOptions& options, co
       if (app.is_object() && app.contains("id") && app["id"].is_string()) apps.push_back(normal_app_id(app["id"]));
     }
     target = "/v2/apps" + query;
+  } else if (definition.is_object() && (definition.contains("apps") || definition.contains("groups"))) {
+    std::string id = definition.contains("id") && definition["id"].is_string() ? normal_app_id(definition["id"]) : "/";
+    target = "/v2/groups" + (id == "/" ? "" : app_path(id).substr(std::string_view("/v2/apps").size())) +
+             (force ? "?force=true" : "");
   } else if (definition.is_object() && definition.contains("id") && definition["id"].is_string()) {
     apps.push_back(normal_app_id(definition["id"]));
     target = app_path(apps.front(), query);
   } else {
-    return fail(Problem{file, "an app definition (an object with an \"id\") or a list of them is wanted"});
+    return fail(Problem{file, "an app (an object with an \"id\"), a list of apps, or a group (with \"apps\" or \"groups\") is wanted"});
   }
   auto answer = client.expect_success("PUT", target, *text);
   if (!answer) return fail(answer.error());
@@ -139,11 +143,11 @@ void add_app(CLI::App& root, Invocation& invocation) {
   auto count = std::make_shared<int>(0);
 
   CLI::App* command =
-      add_client_command(*app, invocation, "deploy", "Create or update the app (or list of apps) in FILE",
+      add_client_command(*app, invocation, "deploy", "Create or update what FILE defines: an app, a list of apps, or a group",
                          Talks::to_scheduler, [=](ApiClient& client, const ClientOptions& options) {
                            return deploy(client, options, *argument, *force, *wait);
                          });
-  command->add_option("file", *argument, "App definition, JSON; - reads standard input")->required()->type_name("FILE");
+  command->add_option("file", *argument, "Definition, JSON; - reads standard input")->required()->type_name("FILE");
   command->add_flag("--force", *force, "Cancel a running deployment of the same app");
   add_wait(command, wait);
 

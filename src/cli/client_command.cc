@@ -33,7 +33,9 @@ CLI::App* add_client_command(CLI::App& parent, Invocation& invocation, std::stri
       outcome = fail(Problem{"", std::string("unexpected answer: ") + error.what()});
     }
     if (outcome) return;
-    std::fprintf(stderr, "lotse: %s\n", outcome.error().text().c_str());
+    std::string text = outcome.error().text();
+    if (text.find("?force=true") != std::string::npos) text += " (for this command: --force)";
+    std::fprintf(stderr, "lotse: %s\n", text.c_str());
     invocation.exit_code = 1;
   });
   return command;
