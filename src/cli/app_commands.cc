@@ -60,7 +60,8 @@ Result<Unit, Problem> deploy(ApiClient& client, const ClientOptions& options, co
     apps.push_back(normal_app_id(definition["id"]));
     target = app_path(apps.front(), query);
   } else {
-    return fail(Problem{file, "an app (an object with an \"id\"), a list of apps, or a group (with \"apps\" or \"groups\") is wanted"});
+    return fail(Problem{
+        file, "an app (an object with an \"id\"), a list of apps, or a group (with \"apps\" or \"groups\") is wanted"});
   }
   auto answer = client.expect_success("PUT", target, *text);
   if (!answer) return fail(answer.error());
@@ -142,11 +143,11 @@ void add_app(CLI::App& root, Invocation& invocation) {
   auto id = std::make_shared<std::string>(), argument = std::make_shared<std::string>();
   auto count = std::make_shared<int>(0);
 
-  CLI::App* command =
-      add_client_command(*app, invocation, "deploy", "Create or update what FILE defines: an app, a list of apps, or a group",
-                         Talks::to_scheduler, [=](ApiClient& client, const ClientOptions& options) {
-                           return deploy(client, options, *argument, *force, *wait);
-                         });
+  CLI::App* command = add_client_command(*app, invocation, "deploy",
+                                         "Create or update what FILE defines: an app, a list of apps, or a group",
+                                         Talks::to_scheduler, [=](ApiClient& client, const ClientOptions& options) {
+                                           return deploy(client, options, *argument, *force, *wait);
+                                         });
   command->add_option("file", *argument, "Definition, JSON; - reads standard input")->required()->type_name("FILE");
   command->add_flag("--force", *force, "Cancel a running deployment of the same app");
   add_wait(command, wait);
