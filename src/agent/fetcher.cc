@@ -12,6 +12,18 @@
 #include "net/loop.h"
 
 namespace lotse::agent {
+namespace {
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code code;
+  for (std::filesystem::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
+    names.push_back(it->path().filename().string());
+  }
+  return names;
+}
+
+}  // namespace
 
 // Touched by its thread until `done` was posted, by the loop's from then on; cancelling is the exception.
 struct Fetcher::Job {
@@ -47,9 +59,8 @@ Fetcher::Fetcher(net::Loop& loop, const std::string& data_path, FetchBounds boun
       bounds_(bounds),
       slots_(loop, FetchBounds::kTasksMax) {
   prepare_downloads();
-  std::error_code ignored;
-  for (const auto& each : std::filesystem::directory_iterator(cache_path_, ignored)) {  // downloads of an earlier life
-    if (each.path().filename().string().starts_with("new-")) remove_tree(each.path().string());
+  for (const std::string& name : names_in(cache_path_)) {  // downloads of an earlier life
+    if (name.starts_with("new-")) remove_tree(cache_path_ + "/" + name);
   }
 }
 
@@ -111,10 +122,8 @@ void Fetcher::reap(Job& job) {
 void Fetcher::remove_sandbox(const model::TaskId& task) { remove_tree(sandbox_of(task)); }
 
 void Fetcher::remove_unknown(const std::function<bool(const model::TaskId&)>& is_known) {
-  std::error_code ignored;
-  for (const auto& each : std::filesystem::directory_iterator(sandboxes_path_, ignored)) {
-    std::string name = each.path().filename().string();
-    if (!is_known(name)) remove_tree(each.path().string());
+  for (const std::string& name : names_in(sandboxes_path_)) {
+    if (!is_known(name)) remove_tree(sandboxes_path_ + "/" + name);
   }
 }
 

@@ -21,6 +21,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// The iterators' own ++ throws.
+template <typename Iterator, typename Visit>
+std::error_code for_each_entry(const std::string& folder, Visit visit) {
+  std::error_code code;
+  for (Iterator it(folder, code), end; !code && it != end; it.increment(code)) visit(*it);
+  return code;
+}
+
 // An archive that came earlier may have left a link where this one wants to go.
 bool lies_within(const std::string& folder, const std::string& sandbox) {
   std::error_code code;
@@ -105,12 +113,11 @@ class Cache {
     };
     std::vector<Entry> entries;
     std::int64_t bytes = 0;
-    std::error_code code;
-    for (const auto& each : fs::directory_iterator(path_, code)) {
+    for_each_entry<fs::directory_iterator>(path_, [&](const fs::directory_entry& each) {
       std::error_code ignored;
       entries.push_back({each.last_write_time(ignored), size_of(each.path() / "content"), each.path()});
       bytes += entries.back().bytes;
-    }
+    });
     std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.used < b.used; });
     for (const Entry& entry : entries) {
       if (bytes <= bytes_max_) return;
@@ -168,8 +175,8 @@ Done give_to(const SandboxOwner& owner, const std::string& sandbox) {
     return ::lchown(path.c_str(), static_cast<uid_t>(owner.uid), static_cast<gid_t>(owner.gid)) == 0;
   };
   bool given = give(sandbox);
-  std::error_code code;
-  for (const auto& each : fs::recursive_directory_iterator(sandbox, code)) given = give(each.path().string()) && given;
+  std::error_code code = for_each_entry<fs::recursive_directory_iterator>(
+      sandbox, [&](const fs::directory_entry& each) { given = give(each.path().string()) && given; });
   if (given && !code) return Unit{};
   return fail(Problem{sandbox, std::string("cannot be given to the task's user: ") + std::strerror(errno)});
 }
