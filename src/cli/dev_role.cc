@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/agent_options.h"
 #include "cli/commands.h"
+#include "cli/dns_arguments.h"
 #include "cli/proxy_instance.h"
 #include "cli/role.h"
 #include "scheduler/server/scheduler.h"
@@ -17,6 +18,8 @@ namespace {
 struct DevArguments {
   std::string proxy = "127.0.0.1:8000", api = "127.0.0.1:8080", admin = "127.0.0.1:9901", data = "./.lotse", config;
   AgentArguments agent;
+  DnsArguments dns;
+  scheduler::SchedulerOptions scheduler;  // what `dns` becomes
 };
 
 // Every app by path and as {app}.localhost, which browsers and curl resolve to loopback without any DNS.
@@ -65,7 +68,7 @@ class Dev {
 
  private:
   scheduler::SchedulerOptions scheduler_options() const {
-    scheduler::SchedulerOptions options;
+    scheduler::SchedulerOptions options = arguments_.scheduler;
     options.listen = arguments_.api;
     options.data = arguments_.data + "/scheduler";
     options.version = LOTSE_VERSION;
@@ -99,6 +102,10 @@ int run_dev(DevArguments& arguments) {
     report_failure("dev", resolved.error());
     return 2;
   }
+  if (auto resolved = resolve(arguments.dns, arguments.scheduler); !resolved) {
+    report_failure("dev", resolved.error());
+    return 2;
+  }
   return Dev(arguments).run();
 }
 
@@ -123,6 +130,7 @@ void add_dev(CLI::App& root, Invocation& invocation) {
   command->add_option("--runtime", arguments->agent.runtime, "docker, process (apps with `cmd` only) or auto")
       ->capture_default_str()
       ->type_name("RUNTIME");
+  add_dns_options(*command, arguments->dns);
   command->callback([arguments, &invocation] { invocation.exit_code = run_dev(*arguments); });
 }
 

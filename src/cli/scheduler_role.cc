@@ -1,6 +1,7 @@
 // `lotse scheduler`.
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/dns_arguments.h"
 #include "cli/role.h"
 #include "cli/service_manager.h"
 #include "net/loop.h"
@@ -9,7 +10,11 @@
 namespace lotse::cli {
 namespace {
 
-int run_scheduler(const scheduler::SchedulerOptions& options) {
+int run_scheduler(scheduler::SchedulerOptions options, const DnsArguments& dns) {
+  if (auto resolved = resolve(dns, options); !resolved) {
+    report_failure("scheduler", resolved.error());
+    return 2;
+  }
   net::Loop loop;
   scheduler::Scheduler scheduler(loop, options);
   auto address = scheduler.start();
@@ -43,10 +48,12 @@ void add_scheduler(CLI::App& root, Invocation& invocation) {
       ->add_option("--advertise", options->advertise,
                    "host:port that clients are told; default: the address listened on")
       ->type_name("ADDR");
+  auto dns = std::make_shared<DnsArguments>();
+  add_dns_options(*command, *dns);
   command->require_subcommand(0, 1);
   add_scheduler_backup(*command, invocation, options->data);
-  command->callback([options, command, &invocation] {
-    if (command->get_subcommands().empty()) invocation.exit_code = run_scheduler(*options);
+  command->callback([options, dns, command, &invocation] {
+    if (command->get_subcommands().empty()) invocation.exit_code = run_scheduler(*options, *dns);
   });
 }
 

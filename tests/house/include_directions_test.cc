@@ -18,17 +18,19 @@ const std::map<std::string, std::set<std::string>> kMayInclude{
     {"net", {"base"}},
     {"model", {"base"}},
     {"http", {"base", "net"}},
+    {"dns", {"base", "net"}},
     {"discovery", {"base", "net", "http", "model"}},
     {"proxy", {"base", "net", "http", "model"}},
     {"scheduler/core", {"base", "model"}},
-    {"scheduler/server", {"base", "net", "http", "model", "scheduler/core"}},
+    {"scheduler/server", {"base", "net", "http", "dns", "model", "scheduler/core"}},
     {"agent", {"base", "net", "http", "model"}},
-    {"cli", {"base", "net", "http", "model", "discovery", "proxy", "scheduler/core", "scheduler/server", "agent"}},
+    {"cli",
+     {"base", "net", "http", "dns", "model", "discovery", "proxy", "scheduler/core", "scheduler/server", "agent"}},
 };
 
 // Headers that one room alone may see.
 const std::map<std::string, std::string> kOnlyIn{
-    {"uv.h", "net"}, {"llhttp.h", "http"}, {"nghttp2.h", "http"}, {"sqlite3.h", "scheduler/server"}};
+    {"uv.h", "net"}, {"llhttp.h", "http"}, {"nghttp2.h", "http"}, {"sqlite3.h", "scheduler/server"}, {"ldns.h", "dns"}};
 
 std::string room_of(const std::string& path) {
   for (const auto& [room, below] : kMayInclude) {

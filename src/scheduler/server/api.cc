@@ -53,7 +53,15 @@ void Api::send_to_agent(const model::AgentId& agent, const model::AgentCommand& 
   agents_.send(agent, command);
 }
 
-void Api::publish_routes(const model::RouteUpdate& update) { routes_.publish(update); }
+void Api::follow_with(DnsService& dns) {
+  dns_ = &dns;
+  status_.show(dns);
+}
+
+void Api::publish_routes(const model::RouteUpdate& update) {
+  if (dns_ != nullptr) dns_->publish(update);
+  routes_.publish(update);
+}
 
 void Api::emit(const Emit& event) {
   if (events_.has_subscribers()) events_.send(event.type, event_json(event, engine_.now().wall));
@@ -62,6 +70,7 @@ void Api::emit(const Emit& event) {
 void Api::routes_reset() {
   const State& state = engine_.state();
   routes_.reset(model::Revision{state.term, state.revision}, all_endpoints(state));
+  if (dns_ != nullptr) dns_->reset();
 }
 
 void Api::writable_again() { agents_.reconnect_all(); }

@@ -9,6 +9,7 @@
 #include "scheduler/server/agents_api.h"
 #include "scheduler/server/apps_api.h"
 #include "scheduler/server/deployments_api.h"
+#include "scheduler/server/dns_service.h"
 #include "scheduler/server/engine.h"
 #include "scheduler/server/event_callbacks.h"
 #include "scheduler/server/event_streams.h"
@@ -26,6 +27,7 @@ class Api final : public EngineOutput {
   Api(net::Loop& loop, Engine& engine, Store& store, const InfoApi::Options& info);
   const http::Router& router() const { return router_; }
   void close_streams();
+  void follow_with(DnsService& dns);  // which outlives it, or is told nothing more
 
   void send_to_agent(const model::AgentId& agent, const model::AgentCommand& command) override;
   void publish_routes(const model::RouteUpdate& update) override;
@@ -46,6 +48,7 @@ class Api final : public EngineOutput {
   DeploymentsApi deployments_;
   InfoApi info_;
   StatusApi status_;
+  DnsService* dns_ = nullptr;
   http::Router router_;
 };
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "net/timers.h"
 #include "scheduler/server/api.h"
+#include "scheduler/server/dns_service.h"
 #include "scheduler/server/engine.h"
 #include "scheduler/server/store.h"
 #include "scheduler/server/store_backup.h"
@@ -23,6 +24,7 @@ struct Scheduler::Impl {
   std::unique_ptr<Store> store;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Api> api;
+  std::unique_ptr<DnsService> dns;
   std::unique_ptr<http::Server> server;
   net::Timer abdication;
   std::string restore_from;  // a backup to lead again from; empty: what is there
@@ -31,6 +33,7 @@ struct Scheduler::Impl {
       : loop(owner), options(std::move(given)), abdication(loop.timers(), [this] { begin_anew(); }) {}
   Result<Unit, Problem> open_engine();
   Result<net::Address, Problem> listen();
+  Result<Unit, Problem> open_dns(const net::Address& api_address);
   std::string leader_for(const net::Address& bound) const;
   void begin_anew();
   void stop();
@@ -53,6 +56,8 @@ Result<net::Address, Problem> Scheduler::start() {
   if (!bound) impl_->stop();
   return bound;
 }
+
+net::Address Scheduler::dns_address() const { return impl_->dns != nullptr ? impl_->dns->address() : net::Address{}; }
 
 Result<Unit, Problem> Scheduler::Impl::open_engine() {
   StoreRecords records;
@@ -92,7 +97,19 @@ Result<net::Address, Problem> Scheduler::Impl::listen() {
   auto adopted = server->adopt(std::move(*socket));
   if (!adopted) return fail(Problem{options.listen, "cannot be listened on: " + describe(adopted.error())});
   engine->start();
+  if (auto opened = open_dns(bound); !opened) return fail(opened.error());
   return bound;
+}
+
+Result<Unit, Problem> Scheduler::Impl::open_dns(const net::Address& api_address) {
+  if (options.dns.listen.empty()) return Unit{};
+  auto opened = DnsService::open(loop, *engine, options.dns, api_address);
+  if (!opened) return fail(opened.error());
+  dns = std::move(*opened);
+  options.dns.listen = dns->address().to_string();  // as with the API
+  api->follow_with(*dns);
+  log::info("scheduler", "DNS for {} on {}", options.dns.domain, options.dns.listen);
+  return Unit{};
 }
 
 // Nobody can connect to a wildcard address: clients are told the host name then.
@@ -129,6 +146,7 @@ void Scheduler::Impl::stop() {
   if (engine != nullptr) engine->flush();
   if (api != nullptr) api->close_streams();
   server.reset();
+  dns.reset();
   api.reset();
   engine.reset();
   store.reset();

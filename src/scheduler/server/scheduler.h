@@ -9,6 +9,7 @@
 #include "net/address.h"
 #include "net/loop.h"
 #include "scheduler/core/core.h"
+#include "scheduler/server/dns_service.h"
 
 namespace lotse::scheduler {
 
@@ -18,6 +19,7 @@ struct SchedulerOptions {
   std::string version = "0.1.0";                  // of Lotse, for /v1/status; /v2/info answers Marathon's
   // "host:port" in X-Marathon-Leader and /v2/leader; empty: the bound address, with the host name for a wildcard.
   std::string advertise;
+  DnsOptions dns;
   Settings settings;  // of the core: leases, deadlines, quarantine
 };
 
@@ -30,6 +32,8 @@ class Scheduler {
 
   // Opens the data directory, restores what was acknowledged, then listens. The bound address. Once.
   Result<net::Address, Problem> start();
+
+  net::Address dns_address() const;  // empty: no DNS
 
   // Closes every connection and waits until what was queued is on disk. Tasks go on running.
   void stop();

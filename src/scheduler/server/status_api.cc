@@ -113,6 +113,23 @@ std::vector<Sample> store_samples(const Store& store, const Engine& engine) {
   };
 }
 
+std::vector<Sample> dns_samples(const DnsService& dns) {
+  const dns::ServerCounters& counters = dns.server().counters();
+  auto count = [](std::uint64_t number) { return static_cast<double>(number); };
+  return {
+      {"lotse_dns_names", "", count(dns.names()), "gauge", "Names that DNS knows, with those between"},
+      {"lotse_dns_queries_total", "{protocol=\"udp\"}", count(counters.udp_queries), "counter", "DNS queries"},
+      {"lotse_dns_queries_total", "{protocol=\"tcp\"}", count(counters.tcp_queries), "counter", "DNS queries"},
+      {"lotse_dns_malformed_total", "", count(counters.malformed), "counter", "DNS queries that could not be read"},
+      {"lotse_dns_refused_total", "", count(counters.refused), "counter", "DNS queries for what is not ours"},
+      {"lotse_dns_truncated_total", "", count(counters.truncated), "counter", "DNS answers that said: ask by TCP"},
+      {"lotse_dns_limited_total", "", count(counters.limited), "counter", "Of them, those over the rate of a network"},
+      {"lotse_dns_connections", "", count(dns.server().connections()), "gauge", "Open TCP connections for DNS"},
+      {"lotse_dns_connections_closed_total", "", count(counters.connections_closed), "counter",
+       "TCP connections for DNS closed at their bound for a new one"},
+  };
+}
+
 }  // namespace
 
 void StatusApi::add_to(http::Router& router) {
@@ -192,6 +209,9 @@ std::string StatusApi::prometheus_text() {
   }
   samples.push_back({"lotse_loop_busy_seconds_max", "", seconds(parts_.loop.load().take_longest()), "gauge",
                      "The longest turn of the event loop since the last scrape"});
+  if (dns_ != nullptr) {
+    for (Sample& sample : dns_samples(*dns_)) samples.push_back(std::move(sample));
+  }
   std::string text, last_name;
   for (const Sample& sample : samples) append(text, sample, last_name);
   return text;

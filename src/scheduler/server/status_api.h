@@ -8,6 +8,7 @@
 #include "http/server.h"
 #include "net/loop.h"
 #include "scheduler/server/agents_api.h"
+#include "scheduler/server/dns_service.h"
 #include "scheduler/server/engine.h"
 #include "scheduler/server/event_streams.h"
 #include "scheduler/server/route_streams.h"
@@ -28,6 +29,7 @@ class StatusApi {
   };
   explicit StatusApi(Parts parts) : parts_(std::move(parts)) {}
   void add_to(http::Router& router);
+  void show(const DnsService& dns) { dns_ = &dns; }
 
  private:
   void status(http::Responder responder);
@@ -36,6 +38,7 @@ class StatusApi {
   nlohmann::json metrics_json();
 
   Parts parts_;
+  const DnsService* dns_ = nullptr;
 };
 
 }  // namespace lotse::scheduler
