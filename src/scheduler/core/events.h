@@ -88,7 +88,13 @@ struct ProxyReported {
 
 struct Tick {};  // the time named by the last WakeAt has come (or any other time: harmless)
 
-using Event = std::variant<ChangeApps, KillTasks, CancelDeployment, ResetDelay, SetCallback, DrainAgent,
-                           AgentRegistered, AgentConnected, AgentReported, ProxyJoined, ProxyReported, Tick>;
+// DNS tells what revision `revision` of this epoch has, and nothing that it took out. Only where there is DNS.
+struct DnsFollowed {
+  std::uint64_t revision = 0;
+};
+
+using Event =
+    std::variant<ChangeApps, KillTasks, CancelDeployment, ResetDelay, SetCallback, DrainAgent, AgentRegistered,
+                 AgentConnected, AgentReported, ProxyJoined, ProxyReported, DnsFollowed, Tick>;
 
 }  // namespace lotse::scheduler

@@ -22,6 +22,7 @@ void handle(Turn& turn, const AgentReported& event);  // statuses.cc
 
 void handle(Turn& turn, const ProxyJoined& event);    // proxies.cc
 void handle(Turn& turn, const ProxyReported& event);  // proxies.cc
+void handle(Turn& turn, const DnsFollowed& event);    // proxies.cc
 void on_lease_timer(Turn& turn);
 void go_on_with_drains(Turn& turn);
 

@@ -1,4 +1,4 @@
-// Proxies: leases per boot, acknowledgements, and the drains that wait for them (design section 4).
+// Proxies: leases per boot, acknowledgements, and the drains that wait for them (design section 4) and for DNS.
 #include <algorithm>
 #include <utility>
 
@@ -44,6 +44,16 @@ void take_report(Turn& turn, Proxy& proxy, const model::ProxyReport& report) {
   turn.proxies_changed = true;
 }
 
+// Clients keep an answer of DNS for its TTL, and nobody can ask them whether they still use it.
+bool is_forgotten(Turn& turn, const Task& task) {
+  const Duration ttl = turn.state.settings.dns_ttl;
+  if (ttl == Duration{}) return true;
+  if (!task.left_dns) return false;  // DnsFollowed is on its way
+  if (turn.now.instant >= *task.left_dns + ttl) return true;
+  turn.state.timers.arm({TimerKey::Kind::task, task.id}, *task.left_dns + ttl);
+  return false;
+}
+
 void go_on_with(Turn& turn, Task& task) {
   if (task.draining_revision == 0) return;  // to be published first
   const DrainProgress progress = drain_progress(turn.state, task);
@@ -54,9 +64,10 @@ void go_on_with(Turn& turn, Task& task) {
   const Instant now = turn.now.instant;
   if (!task.drain_acknowledged) task.drain_acknowledged = now;
   const Instant deadline = *task.drain_acknowledged + drain_deadline_of(turn.state.settings, *task.definition);
-  if (progress.in_flight == 0 || now >= deadline) {
+  const bool is_served = progress.in_flight > 0 && now < deadline;
+  if (!is_served && is_forgotten(turn, task)) {
     begin_killing(turn, task);
-  } else {
+  } else if (is_served) {
     turn.state.timers.arm({TimerKey::Kind::task, task.id}, deadline);
   }
 }
@@ -77,6 +88,15 @@ void handle(Turn& turn, const ProxyReported& event) {
   const double lease = std::chrono::duration<double>(state.settings.proxy_lease).count();
   turn.reply(event.token,
              model::ProxyReportAnswer{.term = state.term, .cluster = state.cluster, .lease_seconds = lease});
+}
+
+void handle(Turn& turn, const DnsFollowed& event) {
+  for (const model::TaskId& id : turn.state.draining) {
+    Task& task = turn.state.tasks.at(id);
+    const bool has_left = task.draining_revision != 0 && task.draining_revision <= event.revision;
+    if (has_left && !task.left_dns) task.left_dns = turn.now.instant;
+  }
+  turn.drains_due = true;
 }
 
 void on_lease_timer(Turn& turn) {

@@ -155,6 +155,7 @@ void rebuild_table(State& state) {
   for (auto& [id, task] : state.tasks) {
     task.up_revision = task.draining_revision = 0;
     task.drain_acknowledged.reset();
+    task.left_dns.reset();
     if (!task.is_published) continue;  // ready or not: the first step publishes it, and says so to the disk
     std::vector<model::Endpoint> endpoints = endpoints_of(state, task);
     stamp(task, endpoints, state.revision);

@@ -37,6 +37,7 @@ struct Settings {  // design section 3, "Times"
       std::chrono::seconds(5);  // a confirmed task the agent does not list: its end may be on its way
   Duration agent_forget_after = std::chrono::hours(24);  // lost for so long, and with no task that may come back
   Duration stable_after = std::chrono::seconds(10);      // a healthy run of this length clears the app's launch delay
+  Duration dns_ttl{};  // a task is killed no sooner after it left DNS; 0: there is no DNS
   int service_port_first = 10000, service_port_last = 20000;
   std::size_t versions_max = 50;            // kept per app, besides those in use
   std::size_t deployments_max = 100;        // running at once: 403 beyond
@@ -86,6 +87,7 @@ struct Task {
   std::optional<Instant> healthy_since;  // running, ready and its checks alive; for the launch delay
   std::uint64_t up_revision = 0;         // of this epoch: since when its endpoints are published `up`; 0: they are not
   std::uint64_t draining_revision = 0;   // of this epoch; 0: not published as draining
+  std::optional<Instant> left_dns;       // draining: since when DNS does not tell it
   std::optional<Instant> drain_acknowledged;  // when the last live proxy applied draining_revision
 };
 

@@ -73,6 +73,9 @@ void Api::routes_reset() {
   if (dns_ != nullptr) dns_->reset();
 }
 
-void Api::writable_again() { agents_.reconnect_all(); }
+void Api::writable_again() {
+  if (dns_ != nullptr) dns_->reset();
+  agents_.reconnect_all();
+}
 
 }  // namespace lotse::scheduler

@@ -55,4 +55,18 @@ Result<std::unique_ptr<DnsService>, Problem> DnsService::open(net::Loop& loop, E
   return service;
 }
 
+void DnsService::reset() {
+  names_.reset(all_endpoints(engine_.state()));
+  engine_.submit(DnsFollowed{engine_.state().revision});
+}
+
+// What drains has left with this: its TTL counts from here, and not from when the core decided it.
+void DnsService::publish(const model::RouteUpdate& update) {
+  names_.apply(update);
+  const bool is_draining = std::any_of(update.set.begin(), update.set.end(), [](const model::Endpoint& endpoint) {
+    return endpoint.state == model::EndpointState::draining;
+  });
+  if (is_draining) engine_.submit(DnsFollowed{update.to});
+}
+
 }  // namespace lotse::scheduler

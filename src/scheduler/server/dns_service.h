@@ -28,8 +28,8 @@ class DnsService {
   static Result<std::unique_ptr<DnsService>, Problem> open(net::Loop& loop, Engine& engine, const DnsOptions& options,
                                                            const net::Address& api);
 
-  void reset() { names_.reset(all_endpoints(engine_.state())); }
-  void publish(const model::RouteUpdate& update) { names_.apply(update); }
+  void reset();  // the State was built again, or the core may have missed that we followed
+  void publish(const model::RouteUpdate& update);
 
   net::Address address() const { return server_->address(); }
   std::size_t names() const { return names_.names(); }

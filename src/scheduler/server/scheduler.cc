@@ -30,7 +30,9 @@ struct Scheduler::Impl {
   std::string restore_from;  // a backup to lead again from; empty: what is there
 
   Impl(net::Loop& owner, SchedulerOptions given)
-      : loop(owner), options(std::move(given)), abdication(loop.timers(), [this] { begin_anew(); }) {}
+      : loop(owner), options(std::move(given)), abdication(loop.timers(), [this] { begin_anew(); }) {
+    if (!options.dns.listen.empty()) options.settings.dns_ttl = options.dns.ttl;
+  }
   Result<Unit, Problem> open_engine();
   Result<net::Address, Problem> listen();
   Result<Unit, Problem> open_dns(const net::Address& api_address);

@@ -55,6 +55,77 @@ TEST_F(RouteBarrier, KillWaitsUntilEveryProxyHasAppliedAndNothingIsInFlight) {
   EXPECT_FALSE(cluster.in_table(id));
 }
 
+class DnsBarrier : public testing::Test {
+ protected:
+  static Settings settings() {
+    Settings with_dns;
+    with_dns.dns_ttl = 5s;
+    return with_dns;
+  }
+  DnsBarrier() {
+    cluster.add_agents(1);
+    cluster.deploy(make_app("/web"));
+    id = cluster.tasks_of("/web").front();
+  }
+  void kill() {
+    cluster.forget();
+    cluster.step(KillTasks{.token = 3, .tasks = {id}});
+  }
+  void follow() { cluster.step(DnsFollowed{cluster.state.revision}); }
+  Ids kills() const { return cluster.kills(cluster.history); }
+
+  Harness cluster{settings()};
+  model::TaskId id;
+};
+
+TEST_F(DnsBarrier, KillWaitsForOneTtlFromWhenDnsDoesNotTellTheTask) {
+  kill();
+  cluster.advance(2s);  // the disk was slow: DNS told it all the while
+  EXPECT_EQ(kills(), Ids{});
+  follow();
+  cluster.advance(4900ms);
+  EXPECT_EQ(kills(), Ids{});
+  cluster.advance(100ms);
+  EXPECT_EQ(kills(), Ids{id});
+}
+
+TEST_F(DnsBarrier, ARevisionBeforeItDrainedSaysNothing) {
+  cluster.step(DnsFollowed{cluster.state.revision});
+  const std::uint64_t before = cluster.state.revision;
+  kill();
+  cluster.step(DnsFollowed{before});
+  cluster.advance(6s);
+  EXPECT_EQ(kills(), Ids{});
+}
+
+TEST_F(DnsBarrier, BothDnsAndTheProxiesMustBeDone) {
+  cluster.join("p1");
+  cluster.ack("p1");
+  kill();
+  follow();
+  for (int i = 0; i < 3; ++i) {
+    cluster.advance(2s);
+    cluster.ack("p1", {{id, 1}});
+  }
+  EXPECT_EQ(kills(), Ids{});
+  cluster.ack("p1");
+  EXPECT_EQ(kills(), Ids{id});
+}
+
+TEST_F(DnsBarrier, AfterARestartTheTtlCountsAnew) {
+  kill();
+  follow();
+  cluster.advance(4s);
+  cluster.restart();
+  cluster.add_agents(1);
+  cluster.forget();
+  cluster.advance(4s);
+  EXPECT_EQ(kills(), Ids{});
+  follow();
+  cluster.advance(5s);
+  EXPECT_EQ(kills(), Ids{id});
+}
+
 TEST_F(RouteBarrier, AnOlderAcknowledgementDoesNotOpenIt) {
   const auto id = start_one();
   cluster.join("p1");
