@@ -14,12 +14,12 @@ void write_member(JsonWriter& json, std::string_view name, const std::string& te
   if (!text.empty()) json.member(name, text);
 }
 
-void write(JsonWriter& json, const LaunchTask& launch) {
+void write(JsonWriter& json, const LaunchTask& launch, std::string_view app_text) {
   json.key("launch");
   json.begin_object();
   json.member("task", launch.task);
   json.key("app");
-  json.raw(serialize_app(launch.app));
+  json.raw(app_text);
   json.member("hostPorts", launch.host_ports);
   if (!launch.env.empty()) json.member("env", launch.env);
   json.end_object();
@@ -277,11 +277,15 @@ std::string serialize(const AgentAnswer& answer) {
 }
 
 std::string serialize(const AgentCommand& command) {
-  JsonWriter json(2048);
+  return serialize(command, command.launch ? serialize_app(command.launch->app) : std::string());
+}
+
+std::string serialize(const AgentCommand& command, std::string_view app_text) {
+  JsonWriter json(256 + app_text.size());
   json.begin_object();
   json.member("term", command.term);
   write_member(json, "cluster", command.cluster);
-  if (command.launch) write(json, *command.launch);
+  if (command.launch) write(json, *command.launch, app_text);
   if (command.kill) {
     json.key("kill");
     json.begin_object();

@@ -118,6 +118,7 @@ struct TaskConfirmation {
 std::string serialize(const AgentRegistration& value);
 std::string serialize(const AgentAnswer& value);
 std::string serialize(const AgentCommand& value);
+std::string serialize(const AgentCommand& value, std::string_view app_text);  // its app as serialize_app() made it
 std::string serialize(const StatusReport& value);
 std::string serialize(const StatusAnswer& value);
 std::string serialize(const TaskConfirmation& value);

@@ -199,7 +199,7 @@ void AgentsApi::send(const model::AgentId& agent, const model::AgentCommand& com
   auto found = streams_.find(agent);
   if (found == streams_.end()) return;
   std::string frame, id = std::to_string(engine_.state().term) + "-" + std::to_string(++sequence_);
-  http::append_sse_event(frame, "command", model::serialize(command), id);
+  http::append_sse_event(frame, "command", writer_.text_of(command), id);
   if (found->second.stream->write(frame)) return;
   log::warn("scheduler", "command stream of agent {} lags or broke: closed", agent);
   remove_later(agent, found->second.generation);

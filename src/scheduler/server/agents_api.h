@@ -12,6 +12,7 @@
 #include "http/server.h"
 #include "net/loop.h"
 #include "net/timers.h"
+#include "scheduler/server/command_writer.h"
 #include "scheduler/server/engine.h"
 
 namespace lotse::scheduler {
@@ -46,6 +47,7 @@ class AgentsApi {
   net::Loop& loop_;
   Engine& engine_;
   std::map<model::AgentId, CommandStream> streams_;
+  CommandWriter writer_;
   std::uint64_t next_generation_ = 1, sequence_ = 0;
   net::Timer heartbeat_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
