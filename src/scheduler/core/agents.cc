@@ -65,7 +65,8 @@ Agent& take_registration(Turn& turn, model::AgentRegistration seen) {
   if (is_new || !(before == agent.registration)) {
     turn.changed_agents.insert(agent.registration.id);
     turn.freed.insert(agent.registration.id);
-    agent.total = make_resources(agent.registration.cpus, agent.registration.mem_mib, agent.registration.disk_mib);
+    const model::AgentRegistration& said = agent.registration;
+    set_total(state, agent, make_resources(said.cpus, said.mem_mib, said.disk_mib));
     if (!is_new) follow_address(turn, agent, before);
   }
   if (agent.health != AgentHealth::live) turn.freed.insert(agent.registration.id);
@@ -147,6 +148,7 @@ void forget_agent(Turn& turn, const model::AgentId& id) {
   for (const auto& [task, release] : agent.releases) turn.records[release_key(id, task)] = std::nullopt;
   turn.changed_agents.insert(id);
   turn.state.draining_agents.erase(id);
+  forget_resources(turn.state, agent);
   turn.state.agents.erase(id);
 }
 

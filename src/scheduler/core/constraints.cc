@@ -172,6 +172,11 @@ int ConstraintCheck::crowding(const AgentRegistration& agent) const {
 
 bool ConstraintCheck::empty() const { return rules_.empty(); }
 
+bool ConstraintCheck::groups() const {
+  return std::any_of(rules_.begin(), rules_.end(),
+                     [](const Rule& rule) { return rule.constraint.op == ConstraintOperator::group_by; });
+}
+
 std::vector<std::size_t> evening_order(const std::vector<Constraint>& constraints,
                                        const std::vector<const AgentRegistration*>& places,
                                        const std::vector<std::size_t>& preferred, std::size_t wanted) {

@@ -33,6 +33,7 @@ class ConstraintCheck {
   // How many tasks the agent's GROUP_BY groups have: an emptier group is better.
   int crowding(const model::AgentRegistration& agent) const;
   bool empty() const;
+  bool groups() const;  // is there a GROUP_BY?
 
  private:
   struct Rule;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "scheduler/core/barrier.h"
 
@@ -17,8 +18,8 @@ bool counts_for_constraints(const Task& task, const model::App& app) {
 
 void feed(ConstraintCheck& check, const State& state, const model::App& app) {
   if (check.empty()) return;
-  for (const auto& [id, agent] : state.agents) {
-    if (agent.health != AgentHealth::lost) check.saw(agent.registration);
+  for (auto agent = state.agents.begin(); check.groups() && agent != state.agents.end(); ++agent) {
+    if (agent->second.health != AgentHealth::lost) check.saw(agent->second.registration);
   }
   auto entry = state.apps.find(app.id);
   if (entry == state.apps.end()) return;
@@ -80,9 +81,12 @@ PlacementRound::PlacementRound(const State& state, const model::App& app, Instan
       now_(now),
       needed_(resources_of(app)),
       ports_(model::ports_of(app)),
-      constraints_(app.constraints, app.instances) {
+      constraints_(app.constraints, app.instances),
+      walked_(needed_.micro_cpus, "") {
   feed(constraints_, state, app);
-  if (auto entry = state.apps.find(app.id); entry != state.apps.end()) tasks_on_agent_ = entry->second.tasks_on_agent;
+  if (auto entry = state.apps.find(app.id); entry != state.apps.end()) entry_ = &entry->second;
+  if (!constraints_.groups()) return;  // where groups are evened out, the index does not say who is next
+  is_walk_over_ = true;
   for (const auto& [id, agent] : state.agents) {
     if (obstacle(agent, app, needed_).empty()) heap_.push_back(candidate(agent));
   }
@@ -90,32 +94,75 @@ PlacementRound::PlacementRound(const State& state, const model::App& app, Instan
 }
 
 std::optional<Place> PlacementRound::next(Random& random) {
+  if (!is_walk_over_) {
+    if (auto place = next_untouched(random)) return place;
+    is_walk_over_ = true;
+    gather();
+  }
+  return next_in_heap(random);
+}
+
+// What was placed on in this round has a task now, and less free than before: it lies behind us in the index.
+std::optional<Place> PlacementRound::next_untouched(Random& random) {
+  const auto& index = state_.agents_by_free_cpus;
+  for (auto at = index.upper_bound(walked_); at != index.end(); ++at) {
+    if (tasks_on(at->second) > 0) continue;
+    auto place = try_on(state_.agents.at(at->second), random);
+    if (!place) continue;
+    walked_ = *at;
+    return place;
+  }
+  return std::nullopt;
+}
+
+void PlacementRound::gather() {
+  if (entry_ == nullptr) return;
+  for (const auto& [id, count] : entry_->tasks_on_agent) {
+    auto agent = state_.agents.find(id);
+    if (agent == state_.agents.end() || !obstacle(agent->second, app_, needed_).empty()) continue;
+    heap_.push_back(candidate(agent->second));
+  }
+  std::make_heap(heap_.begin(), heap_.end(), is_worse);
+}
+
+std::optional<Place> PlacementRound::next_in_heap(Random& random) {
+  if (const Agent* placed = std::exchange(placed_, nullptr)) {
+    heap_.push_back(candidate(*placed));
+    std::push_heap(heap_.begin(), heap_.end(), is_worse);
+  }
   while (!heap_.empty()) {
     std::pop_heap(heap_.begin(), heap_.end(), is_worse);
     const Candidate best = heap_.back();
     heap_.pop_back();
-    const Agent& agent = *best.agent;
-    if (!obstacle(agent, app_, needed_).empty()) continue;
-    const Candidate current = candidate(agent);
+    const Candidate current = candidate(*best.agent);
     if (current.crowding != best.crowding ||
         current.tasks != best.tasks) {  // others were placed since: sort it in anew
       heap_.push_back(current);
       std::push_heap(heap_.begin(), heap_.end(), is_worse);
       continue;
     }
-    if (!constraints_.allows(agent.registration)) {
-      continue;  // not in this round: of what one round changes, nothing makes a refused agent acceptable but CLUSTER's
-                 // first choice, and that refuses the others for good
-    }
-    std::optional<std::vector<int>> ports = draw_ports(agent, random);
-    if (!ports) continue;
-    ++tasks_on_agent_[agent.registration.id];
-    constraints_.placed(agent.registration);
-    heap_.push_back(candidate(agent));
-    std::push_heap(heap_.begin(), heap_.end(), is_worse);
-    return Place{agent.registration.id, std::move(*ports)};
+    auto place = try_on(*best.agent, random);
+    if (!place) continue;
+    placed_ = best.agent;
+    return place;
   }
   return std::nullopt;
+}
+
+// An agent that is refused is out for this round: of what one round changes, nothing makes it acceptable but CLUSTER's
+// first choice, and that refuses the others for good.
+std::optional<Place> PlacementRound::try_on(const Agent& agent, Random& random) {
+  if (!obstacle(agent, app_, needed_).empty() || !constraints_.allows(agent.registration)) return std::nullopt;
+  std::optional<std::vector<int>> ports = draw_ports(agent, random);
+  if (!ports) return std::nullopt;
+  constraints_.placed(agent.registration);
+  return Place{agent.registration.id, std::move(*ports)};
+}
+
+int PlacementRound::tasks_on(const model::AgentId& agent) const {
+  if (entry_ == nullptr) return 0;
+  auto tasks = entry_->tasks_on_agent.find(agent);
+  return tasks == entry_->tasks_on_agent.end() ? 0 : tasks->second;
 }
 
 bool PlacementRound::is_worse(const Candidate& a, const Candidate& b) {
@@ -124,8 +171,7 @@ bool PlacementRound::is_worse(const Candidate& a, const Candidate& b) {
 }
 
 PlacementRound::Candidate PlacementRound::candidate(const Agent& agent) const {
-  auto tasks = tasks_on_agent_.find(agent.registration.id);
-  return {constraints_.crowding(agent.registration), tasks == tasks_on_agent_.end() ? 0 : tasks->second,
+  return {constraints_.crowding(agent.registration), tasks_on(agent.registration.id),
           agent.total.micro_cpus - agent.used.micro_cpus, &agent};
 }
 

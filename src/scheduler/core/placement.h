@@ -28,7 +28,9 @@ std::string_view obstacle(const Agent& agent, const model::App& app, const Resou
 bool is_port_free(const State& state, const Agent& agent, int port, const model::AppId& app, bool is_fixed,
                   Instant now);
 
-// A round of placements for one definition: the candidates are gathered once, so n tasks cost O(agents + n log agents).
+// A round of placements for one definition. Agents without a task of the app come first, in the order of the index
+// (State::agents_by_free_cpus), which is walked from the first that has enough; so a task costs the agents that are
+// refused on the way to its own. Then those that have some, and with GROUP_BY all: gathered once, in a heap.
 class PlacementRound {
  public:
   PlacementRound(const State& state, const model::App& app, Instant now);
@@ -42,7 +44,12 @@ class PlacementRound {
     const Agent* agent = nullptr;
   };
   static bool is_worse(const Candidate& a, const Candidate& b);
+  std::optional<Place> next_untouched(Random& random);
+  std::optional<Place> next_in_heap(Random& random);
+  void gather();
+  int tasks_on(const model::AgentId& agent) const;
   Candidate candidate(const Agent& agent) const;
+  std::optional<Place> try_on(const Agent& agent, Random& random);
   std::optional<std::vector<int>> draw_ports(const Agent& agent, Random& random) const;
 
   const State& state_;
@@ -50,9 +57,12 @@ class PlacementRound {
   Instant now_;
   Resources needed_;
   std::vector<model::AppPort> ports_;
-  std::map<model::AgentId, int> tasks_on_agent_;
+  const App* entry_ = nullptr;  // of the app, with the tasks it has by now; null: it has none
   ConstraintCheck constraints_;
+  std::pair<std::int64_t, model::AgentId> walked_;  // untouched agents up to this one were looked at
+  bool is_walk_over_ = false;
   std::vector<Candidate> heap_;
+  const Agent* placed_ = nullptr;  // of the heap: to be sorted in anew, when its task was launched
 };
 
 }  // namespace lotse::scheduler

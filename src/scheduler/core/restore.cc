@@ -19,7 +19,7 @@ Instant instant_of(WallTime until, Duration longest, Now now) {
 void index_task(State& state, Task& task, Now now) {
   Agent& agent = state.agents.at(task.agent);
   agent.tasks.insert(task.id);
-  agent.used += resources_of(*task.definition);
+  take_resources(state, agent, resources_of(*task.definition));
   for (int port : task.host_ports) {
     if (port != 0) agent.ports_used.insert(port);
   }
@@ -46,7 +46,7 @@ void index_task(State& state, Task& task, Now now) {
 
 void index_agent(State& state, const model::AgentId& id, Agent& agent, Now now) {
   const model::AgentRegistration& known = agent.registration;
-  agent.total = make_resources(known.cpus, known.mem_mib, known.disk_mib);
+  set_total(state, agent, make_resources(known.cpus, known.mem_mib, known.disk_mib));
   agent.health = AgentHealth::suspect;  // nothing new for it until it is heard; its full time until it is lost
   agent.last_heard = now.instant;
   if (agent.is_draining) state.draining_agents.insert(id);

@@ -25,6 +25,38 @@ Resources make_resources(double cpus, double mem_mib, double disk_mib) {
   return {whole(cpus, 1e6), whole(mem_mib, 1024), whole(disk_mib, 1024)};
 }
 
+namespace {
+
+void index(State& state, Agent& agent) {
+  const std::int64_t free = agent.total.micro_cpus - agent.used.micro_cpus;
+  if (agent.indexed_free == free) return;
+  forget_resources(state, agent);
+  state.agents_by_free_cpus.emplace(free, agent.registration.id);
+  agent.indexed_free = free;
+}
+
+}  // namespace
+
+void set_total(State& state, Agent& agent, const Resources& total) {
+  agent.total = total;
+  index(state, agent);
+}
+
+void take_resources(State& state, Agent& agent, const Resources& resources) {
+  agent.used += resources;
+  index(state, agent);
+}
+
+void give_back_resources(State& state, Agent& agent, const Resources& resources) {
+  agent.used -= resources;
+  index(state, agent);
+}
+
+void forget_resources(State& state, Agent& agent) {
+  if (agent.indexed_free) state.agents_by_free_cpus.erase({*agent.indexed_free, agent.registration.id});
+  agent.indexed_free.reset();
+}
+
 Resources resources_of(const model::App& app) { return make_resources(app.cpus, app.mem_mib, app.disk_mib); }
 
 const App* find_app(const State& state, const model::AppId& id) {

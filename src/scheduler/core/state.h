@@ -162,6 +162,14 @@ struct Resources {  // integers, so that what was taken and given back is even a
 Resources make_resources(double cpus, double mem_mib, double disk_mib);
 Resources resources_of(const model::App& app);
 
+struct Agent;
+struct State;
+// What an agent has, and what tasks take of it. These keep State::agents_by_free_cpus true.
+void set_total(State& state, Agent& agent, const Resources& total);
+void take_resources(State& state, Agent& agent, const Resources& resources);
+void give_back_resources(State& state, Agent& agent, const Resources& resources);
+void forget_resources(State& state, Agent& agent);  // before the agent itself is forgotten
+
 struct PortRelease {  // ports of an ended task, not to be drawn again yet
   model::AppId app;
   std::vector<int> ports;
@@ -178,9 +186,10 @@ struct Agent {
   // Not stored.
   AgentHealth health = AgentHealth::live;  // after a start suspect, until it is heard or its full time is over
   Instant last_heard;
-  std::optional<Instant> listed;  // when this incarnation last said all its tasks
-  std::set<model::TaskId> tasks;  // with zombies: whatever holds resources
-  Resources total, used;
+  std::optional<Instant> listed;             // when this incarnation last said all its tasks
+  std::set<model::TaskId> tasks;             // with zombies: whatever holds resources
+  Resources total, used;                     // changed by use_resources() and the like only, for the index
+  std::optional<std::int64_t> indexed_free;  // its place in State::agents_by_free_cpus
   std::set<int> ports_used;
   std::map<int, model::TaskId> ports_quarantined;  // port -> key of releases
 };
@@ -213,11 +222,12 @@ struct State {
   std::map<ProxyKey, Proxy> proxies;              // those that hold a lease
   std::deque<EndedDeployment> ended_deployments;  // the last ones, newest at the end. Not stored
   // Not stored: what follows from the rest.
-  std::map<model::TaskId, std::vector<model::Endpoint>> table;  // as published in `revision`
-  std::set<model::AgentId> draining_agents;                     // agents with `is_draining`
-  std::set<model::AppId> queue;                                 // apps with `queued`
-  std::set<model::TaskId> draining;                             // tasks with Leaving::draining
-  std::map<int, int> service_ports;                             // port -> how many apps claim it
+  std::map<model::TaskId, std::vector<model::Endpoint>> table;            // as published in `revision`
+  std::set<model::AgentId> draining_agents;                               // agents with `is_draining`
+  std::set<std::pair<std::int64_t, model::AgentId>> agents_by_free_cpus;  // micro CPUs that no task has; every agent
+  std::set<model::AppId> queue;                                           // apps with `queued`
+  std::set<model::TaskId> draining;                                       // tasks with Leaving::draining
+  std::map<int, int> service_ports;                                       // port -> how many apps claim it
   Timers timers;
   bool is_fresh = false;         // just restored: the first step looks at everything
   bool is_carried_over = false;  // leases and health are newer than the store: the first step writes them

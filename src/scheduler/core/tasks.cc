@@ -62,7 +62,7 @@ void leave_agent(Turn& turn, const Task& task) {
   State& state = turn.state;
   Agent& agent = state.agents.at(task.agent);
   agent.tasks.erase(task.id);
-  agent.used -= resources_of(*task.definition);
+  give_back_resources(state, agent, resources_of(*task.definition));
   turn.freed.insert(task.agent);
   PortRelease release{.app = task.app, .released = turn.now.wall, .released_instant = turn.now.instant};
   for (int port : task.host_ports) {
@@ -124,7 +124,7 @@ Task& launch_task(Turn& turn, App& app, const Definition& definition, Place plac
   task.host_ports = std::move(place.host_ports);
   task.staged_at = turn.now.wall;
   task.launched = turn.now.instant;
-  agent.used += resources_of(*definition);
+  take_resources(state, agent, resources_of(*definition));
   for (int port : task.host_ports) {
     if (port == 0) continue;
     agent.ports_used.insert(port);
