@@ -11,26 +11,12 @@
 #include "base/log.h"
 #include "model/app_json.h"
 #include "scheduler/server/responses.h"
+#include "scheduler/server/start_page.h"
 
 namespace lotse::scheduler {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::string_view kPage = R"(<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Lotse</title>
-<style>body{font:16px/1.5 sans-serif;margin:3em auto;max-width:40em}code{background:#eee;padding:0 .3em}</style></head>
-<body><h1>Lotse</h1>
-<p>The scheduler's API: Marathon's under <code>/v2</code>, our own under <code>/v1</code>.</p>
-<ul>
-<li><a href="/v1/status">/v1/status</a>: nodes, proxies, apps, deployments, and what is wrong</li>
-<li><a href="/v2/apps?embed=apps.tasks">/v2/apps</a>, <a href="/v2/tasks">/v2/tasks</a>,
-<a href="/v2/deployments">/v2/deployments</a>, <a href="/v2/queue">/v2/queue</a>, <a href="/v2/info">/v2/info</a></li>
-<li><a href="/v1/agents">/v1/agents</a>, <a href="/v1/proxies">/v1/proxies</a>, <a href="/v1/offers">/v1/offers</a>,
-<a href="/v1/routes">/v1/routes</a></li>
-<li><a href="/metrics/prometheus">/metrics/prometheus</a></li>
-</ul></body></html>
-)";
 
 constexpr double kLogLevelSecondsMax = 7 * 24 * 3600;
 
@@ -242,7 +228,7 @@ void InfoApi::change_logging(const http::ServerRequest& request, http::Responder
 }
 
 void InfoApi::page(http::Responder responder) {
-  respond_text(responder, 200, std::string(kPage), "text/html; charset=utf-8");
+  respond_text(responder, 200, start_page(engine_.state()), "text/html; charset=utf-8");
 }
 
 }  // namespace lotse::scheduler
