@@ -155,7 +155,10 @@ void Checks::check_books() {
     if (used[id] != agent.used) violated("the books of " + id + " are wrong");
     const Resources& sum = used[id];
     if (sum.micro_cpus > agent.total.micro_cpus || sum.mem_kib > agent.total.mem_kib) violated(id + " is oversold");
+    const std::int64_t free = agent.total.micro_cpus - agent.used.micro_cpus;
+    if (!state.agents_by_free_cpus.contains({free, id})) violated("the index does not know what " + id + " has free");
   }
+  if (state.agents_by_free_cpus.size() != state.agents.size()) violated("the index has agents that do not exist");
   std::size_t published = 0;
   for (const auto& [id, task] : state.tasks) {
     const std::vector<model::Endpoint> wanted = endpoints_of(state, task);
