@@ -5,11 +5,14 @@
 
 #include "model/app_id.h"
 #include "model/app_json.h"
+#include "model/json_text.h"
 
 namespace lotse::scheduler {
 namespace {
 
 using nlohmann::json;
+
+constexpr std::size_t kTaskBytes = 768;  // about what one is as text
 
 bool is_staged(model::TaskState state) {
   return state == model::TaskState::staging || state == model::TaskState::starting;
@@ -20,6 +23,36 @@ bool has_health(const Task& task) { return !task.results.empty() || task.alive.h
 bool is_alive(const Task& task) {
   if (task.alive) return *task.alive;
   return std::all_of(task.results.begin(), task.results.end(), [](const auto& result) { return result.alive; });
+}
+
+void count(const Task& task, TaskCounts& counts) {
+  const model::TaskState shown = shown_state(task);
+  counts.staged += is_staged(shown);
+  if (shown != model::TaskState::running) return;
+  ++counts.running;
+  if (has_health(task)) ++(is_alive(task) ? counts.healthy : counts.unhealthy);
+}
+
+void write_results(model::JsonWriter& out, const Task& task) {
+  const std::string instance(model::instance_id_of(task.id));
+  auto text_or_null = [&out](std::string_view name, const std::string& text) {
+    out.key(name);
+    text.empty() ? out.raw("null") : out.value(text);
+  };
+  out.key("healthCheckResults");
+  out.begin_array();
+  for (const model::HealthResult& result : task.results) {
+    out.begin_object();
+    out.member("alive", result.alive);
+    out.member("consecutiveFailures", result.consecutive_failures);
+    text_or_null("firstSuccess", result.first_success);
+    text_or_null("lastSuccess", result.last_success);
+    text_or_null("lastFailure", result.last_failure);
+    text_or_null("lastFailureCause", result.last_failure_cause);
+    out.member("instanceId", instance);
+    out.end_object();
+  }
+  out.end_array();
 }
 
 json failure_info(const App& app) {
@@ -59,10 +92,7 @@ json stats_of(const std::vector<const Task*>& tasks, Now now) {
   std::vector<double> lives;
   for (const Task* task : tasks) {
     model::TaskState state = shown_state(*task);
-    counts.staged += is_staged(state);
-    counts.running += state == model::TaskState::running;
-    if (state == model::TaskState::running && has_health(*task))
-      ++(is_alive(*task) ? counts.healthy : counts.unhealthy);
+    count(*task, counts);
     auto started = model::TaskState::running == state ? parse_timestamp(task->started_at) : std::nullopt;
     if (started) lives.push_back(std::chrono::duration<double>(now.wall - *started).count());
   }
@@ -116,73 +146,100 @@ std::vector<const Task*> tasks_of(const State& state, const App& app) {
 TaskCounts counts_of(const State& state, const App& app) {
   TaskCounts counts;
   for (const model::TaskId& id : app.tasks) {
-    const Task* task = find_task(state, id);
-    if (task == nullptr) continue;
-    model::TaskState shown = shown_state(*task);
-    counts.staged += is_staged(shown);
-    if (shown != model::TaskState::running) continue;
-    ++counts.running;
-    if (has_health(*task)) ++(is_alive(*task) ? counts.healthy : counts.unhealthy);
+    if (const Task* task = find_task(state, id)) count(*task, counts);
   }
   return counts;
 }
 
-json app_info(const State& state, const App& app, const AppEmbeds& embeds, Now now) {
-  json info = model::to_json(*app.current);
-  TaskCounts counts = counts_of(state, app);
-  info["tasksStaged"] = counts.staged;
-  info["tasksRunning"] = counts.running;
-  info["tasksHealthy"] = counts.healthy;
-  info["tasksUnhealthy"] = counts.unhealthy;
-  info["deployments"] = json::array();
-  if (!app.deployment.empty()) info["deployments"].push_back({{"id", app.deployment}});
-  if (embeds.last_task_failure && app.last_failure) info["lastTaskFailure"] = failure_info(app);
-  if (embeds.readiness) info["readinessCheckResults"] = readiness_results(state, app);
-  if (!embeds.tasks && !embeds.task_stats) return info;
-  std::vector<const Task*> tasks = tasks_of(state, app);
-  if (embeds.tasks) {
-    info["tasks"] = json::array();
-    for (const Task* task : tasks) info["tasks"].push_back(task_info(*task, true));
+std::string app_text(const State& state, const App& app, const AppEmbeds& embeds, Now now,
+                     std::string_view definition) {
+  const bool wants_tasks = embeds.tasks || embeds.task_stats;
+  const std::vector<const Task*> tasks = wants_tasks ? tasks_of(state, app) : std::vector<const Task*>();
+  TaskCounts counts;
+  for (const Task* task : tasks) count(*task, counts);
+  if (!wants_tasks) counts = counts_of(state, app);
+  model::JsonWriter out(256 + (embeds.tasks ? tasks.size() * kTaskBytes : 0));
+  out.begin_object();
+  out.member("tasksStaged", counts.staged);
+  out.member("tasksRunning", counts.running);
+  out.member("tasksHealthy", counts.healthy);
+  out.member("tasksUnhealthy", counts.unhealthy);
+  out.key("deployments");
+  out.raw(app.deployment.empty() ? "[]" : model::to_text(json::array({{{"id", app.deployment}}})));
+  if (embeds.last_task_failure && app.last_failure) {
+    out.key("lastTaskFailure");
+    out.raw(model::to_text(failure_info(app)));
   }
-  if (embeds.task_stats) info["taskStats"] = task_stats(app, tasks, now);
-  return info;
+  if (embeds.readiness) {
+    out.key("readinessCheckResults");
+    out.raw(model::to_text(readiness_results(state, app)));
+  }
+  if (embeds.tasks) {
+    out.key("tasks");
+    out.begin_array();
+    for (const Task* task : tasks) write_task(out, *task, true);
+    out.end_array();
+  }
+  if (embeds.task_stats) {
+    out.key("taskStats");
+    out.raw(model::to_text(task_stats(app, tasks, now)));
+  }
+  out.end_object();
+  // Two objects as one: the definition's without its end, ours without its beginning.
+  std::string text(definition.substr(0, definition.size() - 1));
+  text += ',';
+  text += std::string_view(out.take()).substr(1);
+  return text;
+}
+
+json app_info(const State& state, const App& app, const AppEmbeds& embeds, Now now) {
+  return json::parse(app_text(state, app, embeds, now, model::to_text(model::to_json(*app.current))), nullptr, false);
+}
+
+void write_task(model::JsonWriter& out, const Task& task, bool with_service_ports) {
+  out.begin_object();
+  out.member("id", task.id);
+  out.member("appId", task.app);
+  out.member("host", task.host);
+  out.key("ports");
+  out.begin_array();
+  for (int port : task.host_ports) {
+    if (port != 0) out.value(port);
+  }
+  out.end_array();
+  out.key("servicePorts");
+  out.begin_array();
+  if (with_service_ports) {
+    for (const model::AppPort& port : model::ports_of(*task.definition)) out.value(port.service_port);
+  }
+  out.end_array();
+  out.key("ipAddresses");
+  out.begin_array();
+  const std::string& ip = task.ip_address.empty() ? task.host : task.ip_address;
+  if (!ip.empty()) {
+    out.begin_object();
+    out.member("ipAddress", ip);
+    out.member("protocol", ip.find(':') == std::string::npos ? "IPv4" : "IPv6");
+    out.end_object();
+  }
+  out.end_array();
+  out.member("slaveId", task.agent);
+  out.member("state", model::to_marathon(shown_state(task)));
+  out.member("stagedAt", format_timestamp(task.staged_at));
+  out.member("version", task.definition->version);
+  out.key("localVolumes");
+  out.raw("[]");
+  out.member("role", task.definition->role);
+  if (!task.started_at.empty()) out.member("startedAt", task.started_at);
+  // Absent until there is a result: an empty list would make Traefik drop the task.
+  if (!task.results.empty()) write_results(out, task);
+  out.end_object();
 }
 
 json task_info(const Task& task, bool with_service_ports) {
-  model::TaskState state = shown_state(task);
-  std::string instance(model::instance_id_of(task.id));
-  json ports = json::array(), service_ports = json::array(), addresses = json::array();
-  for (int port : task.host_ports) {
-    if (port != 0) ports.push_back(port);
-  }
-  if (with_service_ports) {
-    for (const model::AppPort& port : model::ports_of(*task.definition)) service_ports.push_back(port.service_port);
-  }
-  std::string ip = task.ip_address.empty() ? task.host : task.ip_address;
-  if (!ip.empty()) {
-    addresses.push_back({{"ipAddress", ip}, {"protocol", ip.find(':') == std::string::npos ? "IPv4" : "IPv6"}});
-  }
-  json info = {{"id", task.id},
-               {"appId", task.app},
-               {"host", task.host},
-               {"ports", std::move(ports)},
-               {"servicePorts", std::move(service_ports)},
-               {"ipAddresses", std::move(addresses)},
-               {"slaveId", task.agent},
-               {"state", std::string(model::to_marathon(state))},
-               {"stagedAt", format_timestamp(task.staged_at)},
-               {"version", task.definition->version},
-               {"localVolumes", json::array()},
-               {"role", task.definition->role}};
-  if (!task.started_at.empty()) info["startedAt"] = task.started_at;
-  // Absent until there is a result: an empty list would make Traefik drop the task.
-  if (!task.results.empty()) {
-    info["healthCheckResults"] = json::array();
-    for (const model::HealthResult& result : task.results) {
-      info["healthCheckResults"].push_back(model::to_json(result, instance));
-    }
-  }
-  return info;
+  model::JsonWriter out(kTaskBytes);
+  write_task(out, task, with_service_ports);
+  return json::parse(out.take(), nullptr, false);
 }
 
 json deployment_info(const State& state, const Deployment& deployment) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "model/json_writer.h"
 #include "scheduler/core/state.h"
 
 namespace lotse::scheduler {
@@ -22,7 +23,10 @@ struct AppEmbeds {
 
 // The definition with counts and deployments, and what was asked for besides.
 nlohmann::json app_info(const State& state, const App& app, const AppEmbeds& embeds, Now now);
+// The same as text: lists of thousands cost more as trees than all else about them. `definition`: to_json() as text.
+std::string app_text(const State& state, const App& app, const AppEmbeds& embeds, Now now, std::string_view definition);
 nlohmann::json task_info(const Task& task, bool with_service_ports);
+void write_task(model::JsonWriter& out, const Task& task, bool with_service_ports);
 nlohmann::json deployment_info(const State& state, const Deployment& deployment);
 nlohmann::json deployment_answer(std::string_view version, std::string_view deployment);  // DeploymentResult
 

@@ -138,15 +138,28 @@ void AppsApi::list(const http::ServerRequest& request, http::Responder responder
   }
   auto cmd = request.parameter("cmd"), id_part = request.parameter("id");
   AppEmbeds embeds = embeds_of(request, "apps.");
-  json apps = json::array();
+  auto is_wanted = [&](const App& app) {
+    if (id_part && !contains_ignoring_case(app.id, *id_part)) return false;
+    if (cmd && !contains_ignoring_case(app.current->cmd.value_or(""), *cmd)) return false;
+    return !selector || selector->matches(app.current->labels);
+  };
+  respond_apps("apps", embeds, is_wanted, std::move(responder));
+}
+
+template <typename IsWanted>
+void AppsApi::respond_apps(std::string_view name, const AppEmbeds& embeds, IsWanted is_wanted,
+                           http::Responder responder) {
+  model::JsonWriter out;
+  out.begin_object();
+  out.key(name);
+  out.begin_array();
   for (const auto& [id, app] : engine_.state().apps) {
-    if (app.is_removed) continue;
-    if (id_part && !contains_ignoring_case(id, *id_part)) continue;
-    if (cmd && !contains_ignoring_case(app.current->cmd.value_or(""), *cmd)) continue;
-    if (selector && !selector->matches(app.current->labels)) continue;
-    apps.push_back(app_info(engine_.state(), app, embeds, engine_.now()));
+    if (app.is_removed || !is_wanted(app)) continue;
+    out.raw(app_text(engine_.state(), app, embeds, engine_.now(), texts_.of(app)));
   }
-  respond_json(responder, 200, {{"apps", std::move(apps)}});
+  out.end_array();
+  out.end_object();
+  respond_text(responder, 200, out.take(), "application/json");
 }
 
 void AppsApi::show(const http::ServerRequest& request, const model::AppId& id, http::Responder responder) {
@@ -154,17 +167,18 @@ void AppsApi::show(const http::ServerRequest& request, const model::AppId& id, h
   if (app == nullptr) return respond_error(responder, unknown_app(id));
   AppEmbeds embeds = embeds_of(request, "apps.");
   embeds.tasks = embeds.last_task_failure = true;  // always, for one app
-  respond_json(responder, 200, {{"app", app_info(engine_.state(), *app, embeds, engine_.now())}});
+  model::JsonWriter out;
+  out.begin_object();
+  out.key("app");
+  out.raw(app_text(engine_.state(), *app, embeds, engine_.now(), texts_.of(*app)));
+  out.end_object();
+  respond_text(responder, 200, out.take(), "application/json");
 }
 
 void AppsApi::list_below(const http::ServerRequest& request, const model::AppId& group, http::Responder responder) {
   AppEmbeds embeds = embeds_of(request, "apps.");
-  json apps = json::array();
-  for (const auto& [id, app] : engine_.state().apps) {
-    if (app.is_removed || !is_below(id, group)) continue;
-    apps.push_back(app_info(engine_.state(), app, embeds, engine_.now()));
-  }
-  respond_json(responder, 200, {{"*", std::move(apps)}});
+  auto is_wanted = [&](const App& app) { return is_below(app.id, group); };
+  respond_apps("*", embeds, is_wanted, std::move(responder));
 }
 
 void AppsApi::list_versions(const model::AppId& id, http::Responder responder) {

@@ -9,6 +9,7 @@
 #include "scheduler/server/app_changes.h"
 #include "scheduler/server/app_path.h"
 #include "scheduler/server/app_view.h"
+#include "scheduler/server/definition_texts.h"
 #include "scheduler/server/engine.h"
 #include "scheduler/server/event_streams.h"
 #include "scheduler/server/tasks_api.h"
@@ -33,8 +34,13 @@ class AppsApi {
   void list_versions(const model::AppId& id, http::Responder responder);
   void show_version(const model::AppId& id, const model::Version& version, http::Responder responder);
 
+  // {"<name>": [each app that `is_wanted`]}
+  template <typename IsWanted>
+  void respond_apps(std::string_view name, const AppEmbeds& embeds, IsWanted is_wanted, http::Responder responder);
+
   Engine& engine_;
   TasksApi& tasks_;
+  DefinitionTexts texts_;
   AppChanges changes_;
 };
 

@@ -74,14 +74,19 @@ void TasksApi::list(const http::ServerRequest& request, http::Responder responde
     return respond_text(responder, 200, as_text(nullptr), "text/plain");
   }
   StatusFilter filter = filter_of(request);
-  json tasks = json::array();
+  model::JsonWriter out;
+  out.begin_object();
+  out.key("tasks");
+  out.begin_array();
   for (const auto& [id, app] : engine_.state().apps) {
     if (app.is_removed) continue;
     for (const Task* task : tasks_of(engine_.state(), app)) {
-      if (filter.passes(*task)) tasks.push_back(task_info(*task, true));
+      if (filter.passes(*task)) write_task(out, *task, true);
     }
   }
-  respond_json(responder, 200, {{"tasks", std::move(tasks)}});
+  out.end_array();
+  out.end_object();
+  respond_text(responder, 200, out.take(), "application/json");
 }
 
 void TasksApi::list_of_app(const http::ServerRequest& request, const model::AppId& id, http::Responder responder) {
