@@ -129,6 +129,7 @@ Result<std::string, Problem> container_body(const model::LaunchTask& launch, con
               {"RestartPolicy", {{"Name", "no"}}}}}};  // restarting is the scheduler's business
   json& host_config = body["HostConfig"];
   if (app.user) body["User"] = *app.user;
+  if (app.tty) body["Tty"] = true;
   add_command(body, app);
   add_limits(host_config, app, context.cores);
   add_volumes(host_config, app, context.sandbox_path);

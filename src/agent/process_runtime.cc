@@ -52,6 +52,45 @@ std::optional<int> exit_code_in(const std::string& path) {
   return code;
 }
 
+// A process sees the machine's own files. What it can have is a link in its sandbox (a relative containerPath), or what
+// is at the same place anyway; and nobody would hold it to reading only.
+std::optional<std::string> volume_problem(const model::App& app) {
+  if (!app.container) return std::nullopt;
+  for (const model::Volume& volume : app.container->volumes) {
+    bool is_in_place = volume.container_path == volume.host_path;
+    if (volume.container_path.starts_with('/') && !is_in_place) {
+      return fmt::format("volume {}: a plain process cannot have {} there: use a relative containerPath, or an image",
+                         volume.container_path, volume.host_path);
+    }
+    if (("/" + volume.container_path + "/").find("/../") != std::string::npos) {
+      return fmt::format("volume {}: lies outside of the sandbox", volume.container_path);
+    }
+    if (!volume.host_path.starts_with('/')) {
+      return fmt::format("volume {}: hostPath {} is no absolute path", volume.container_path, volume.host_path);
+    }
+    if (volume.read_only) {
+      return fmt::format("volume {}: mode RO needs an image: nothing keeps a plain process from writing",
+                         volume.container_path);
+    }
+  }
+  return std::nullopt;
+}
+
+Done link_volumes(const model::App& app, const std::string& sandbox) {
+  if (!app.container) return Unit{};
+  for (const model::Volume& volume : app.container->volumes) {
+    if (volume.container_path.starts_with('/')) continue;
+    std::filesystem::path link = sandbox + "/" + volume.container_path;
+    std::error_code code;
+    if (std::filesystem::is_symlink(std::filesystem::symlink_status(link, code))) continue;  // of an earlier try
+    if (Done made = make_folders(link.parent_path().string()); !made) return made;
+    if (::symlink(volume.host_path.c_str(), link.c_str()) != 0) {
+      return fail(Problem{"volume " + volume.container_path, std::strerror(errno)});
+    }
+  }
+  return Unit{};
+}
+
 struct Account {
   int uid = -1, gid = -1;
 };
@@ -125,6 +164,7 @@ Async<Outcome<Unit>> ProcessRuntime::create(model::LaunchTask launch, std::funct
     co_return fail(
         refused("this agent runs plain processes only and the app has no cmd to run; it needs an agent with Docker"));
   }
+  if (auto words = volume_problem(launch.app)) co_return fail(refused(*words));
   std::optional<SandboxOwner> owner;
   if (launch.app.user) {
     auto account = account_of(*launch.app.user);
@@ -134,6 +174,9 @@ Async<Outcome<Unit>> ProcessRuntime::create(model::LaunchTask launch, std::funct
   auto making = fetcher_.make_sandbox(launch, owner, std::move(on_interruptible));
   auto made = co_await making;
   if (!made) co_return fail(made.error());
+  if (Done linked = link_volumes(launch.app, fetcher_.sandbox_of(launch.task)); !linked) {
+    co_return fail(refused(linked.error().text()));
+  }
   Paths paths = paths_of(launch.task);  // the control folder last: while it is not there, nothing is
   if (Done folder = make_folders(paths.control); !folder) co_return fail(refused(folder.error().text()));
   if (owner && ::chown(paths.control.c_str(), static_cast<uid_t>(owner->uid), static_cast<gid_t>(owner->gid)) != 0) {

@@ -128,6 +128,7 @@ struct App {
   std::map<std::string, std::string> env;
   Labels labels;
   std::optional<std::string> user;
+  bool tty = false;  // a terminal in its container
   std::string executor, role = "*";
   std::vector<std::string> accepted_resource_roles{"*"};
   std::vector<Constraint> constraints;
@@ -146,7 +147,7 @@ struct App {
   std::vector<PortDefinition> port_definitions;  // host networking only
   std::vector<Network> networks{Network{}};
   std::optional<Container> container;
-  std::string rest;  // canonical JSON object of known fields that have no member here (tty, secrets, ...); "" when none
+  std::string rest;  // canonical JSON object of known fields that have no member here (secrets, check, ...); "" when none
 
   // Set by the server.
   Version version;

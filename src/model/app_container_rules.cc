@@ -44,13 +44,15 @@ std::string_view why_not(std::string_view field) {
   if (field == "check") return "check is not supported: use healthChecks";
   if (field == "executorResources") return "executorResources is not supported: tasks run without an executor";
   if (field == "resourceLimits") return "resourceLimits is not supported: cpus and mem are the limits";
-  if (field == "tty") return "tty is not supported";
   return "is not supported";
 }
 
 }  // namespace
 
 void check_container(const App& app, Broken& broken) {
+  if (app.tty && (!app.container || app.container->image.empty())) {
+    broken.add("/tty", "needs a container with an image: a plain process has no terminal");
+  }
   if (!app.container) return;
   const Container& container = *app.container;
   if (container.is_docker && container.image.empty()) broken.add("/container/docker", "not defined");

@@ -44,7 +44,10 @@ void check_networks(const App& app, Broken& broken) {
       if (network.name.empty()) {
         broken.add("/networks", "Network name must be specified when container network is selected.");
       }
-      broken.add(item("/networks", index), "container networks are not supported: use mode container/bridge, or host");
+      if (!app.container || app.container->image.empty()) {
+        broken.add(item("/networks", index),
+                   "needs a container with an image: a plain process is on its host's network");
+      }
     }
   }
   if (has_duplicate) broken.add("/networks", "Duplicate networks are not allowed");

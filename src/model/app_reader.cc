@@ -190,9 +190,7 @@ void read_command(const Field& definition, App& app, json& rest) {
   definition["user"].to(app.user);
   definition["executor"].to(app.executor);
   read_fetch(definition, app);
-  std::optional<bool> wants_terminal;
-  definition["tty"].to(wants_terminal);
-  if (wants_terminal.value_or(false)) rest["tty"] = true;
+  definition["tty"].to(app.tty);
 }
 
 void read_versions(const Field& definition, App& app) {

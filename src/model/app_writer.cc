@@ -130,6 +130,7 @@ void write_command(const App& app, json& result) {
   result["env"] = app.env;
   result["labels"] = app.labels;
   result["user"] = or_null(app.user);
+  if (app.tty) result["tty"] = true;
   result["executor"] = app.executor;
   result["fetch"] = list_json(app.fetch, fetch_json);
   result["dependencies"] = app.dependencies;

@@ -104,7 +104,7 @@ const Rule kRules[] = {
     {R"json({"networks":[{"mode":"container/bridge","name":"n"}]})json", "/networks",
      "Bridge networks may not have names"},
     {R"json({"networks":[{"mode":"container","name":"n"}]})json", "/networks(0)",
-     "container networks are not supported: use mode container/bridge, or host"},
+     "needs a container with an image: a plain process is on its host's network"},
     {R"json({"networks":[{"mode":"container"}]})json", "/networks",
      "Network name must be specified when container network is selected."},
     {R"json({"networks":[{"mode":"host"},{"mode":"container/bridge"}]})json", "/networks",
@@ -125,7 +125,7 @@ const Rule kRules[] = {
      "AppC images are not supported: use docker.image"},
     {R"json({"resourceLimits":{"mem":"unlimited"}})json", "/resourceLimits",
      "resourceLimits is not supported: cpus and mem are the limits"},
-    {R"json({"tty":true})json", "/tty", "tty is not supported"},
+    {R"json({"tty":true})json", "/tty", "needs a container with an image: a plain process has no terminal"},
 };
 
 json faults_of(const char* fields) {

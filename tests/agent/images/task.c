@@ -1,6 +1,7 @@
 // The program in the test image, static and alone (FROM scratch). Its first word says how it behaves. It also stands
 // in for /bin/sh: `sh -c "exit 3"` takes the words of the command as its own.
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,6 +33,19 @@ static int serve(int port, int delay_ms) {
   }
 }
 
+static int echo_datagrams(int port) {
+  int server = socket(AF_INET, SOCK_DGRAM, 0);
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
+  if (bind(server, (struct sockaddr*)&address, sizeof address) != 0) return 9;
+  for (;;) {
+    char bytes[512];
+    struct sockaddr_in peer;
+    socklen_t length = sizeof peer;
+    ssize_t count = recvfrom(server, bytes, sizeof bytes, 0, (struct sockaddr*)&peer, &length);
+    if (count > 0 && sendto(server, bytes, (size_t)count, 0, (struct sockaddr*)&peer, length) < 0) perror("sendto");
+  }
+}
+
 static int run(int count, char** words) {
   const char* mode = count > 0 ? words[0] : "sleep";
   int number = count > 1 ? atoi(words[1]) : 0;
@@ -52,6 +66,19 @@ static int run(int count, char** words) {
     }
     return 0;
   }
+  if (strcmp(mode, "write") == 0) {
+    for (int i = 1; i < count; ++i) {
+      FILE* file = fopen(words[i], "w");
+      printf("%s: %s\n", words[i], file == NULL ? strerror(errno) : "written");
+      if (file != NULL) fclose(file);
+    }
+    return 0;
+  }
+  if (strcmp(mode, "who") == 0) {
+    printf("uid %d gid %d, %s\n", getuid(), getgid(), isatty(1) ? "terminal" : "no terminal");
+    return 0;
+  }
+  if (strcmp(mode, "udp") == 0) return echo_datagrams(number);
   if (strcmp(mode, "env") == 0) {
     extern char** environ;
     for (char** entry = environ; *entry != NULL; ++entry) puts(*entry);
