@@ -90,7 +90,9 @@ ProxyHeaderReader::State ProxyHeaderReader::feed(std::span<const char> bytes) {
   const bool may_be_1 =
       std::equal(first.begin(), first.begin() + std::min(first.size(), kSignature1.size()), kSignature1.begin());
   if (!may_be_1 && !kSignature2.starts_with(first)) return refuse("begins with no signature of the PROXY protocol");
-  if (wanted_ > 0) return State::wants_more;
+  // A line that ends too early is looked at too: what it still wants may never come.
+  if (wanted_ > 0 && !(header_.starts_with(kSignature1) && header_.find('\n') != header_.npos))
+    return State::wants_more;
   return look();
 }
 

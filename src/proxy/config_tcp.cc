@@ -24,10 +24,10 @@ void read_names(ConfigReader& reader, const Located& at, TlsPassthroughConfig& i
     std::string_view host = name.host.text;
     if (name.host.is_wildcard) host.remove_prefix(1);
     if (!is_host_name(host) || host.starts_with('['))
-      reader.problem(entry, "must be a host name, or \"*.\" and a host name");
+      reader.report().problem(entry.key, "must be a host name, or \"*.\" and a host name");
     const bool is_known = std::any_of(into.names.begin(), into.names.end(),
                                       [&](const TlsPassthroughConfig::Name& other) { return other.host == name.host; });
-    if (is_known) reader.problem(entry, "the same name in other letters stands above");
+    if (is_known) reader.report().problem(entry.key, "the same name in other letters stands above");
     read_targets(reader, entry, name.to);
     into.names.push_back(std::move(name));
   }

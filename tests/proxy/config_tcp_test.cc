@@ -104,18 +104,18 @@ TEST(ConfigTlsPassthrough, ReadsNamesAndADefault) {
 
 TEST(ConfigTlsPassthrough, MistakesAreToldAtTheirPlace) {
   EXPECT_EQ(problems_of(with_passthrough("{}")),
-            Texts{"lb.yaml:4:41: listeners[1].tls_passthrough: has neither names nor a default: nobody would get a "
+            Texts{"lb.yaml:4:40: listeners[1].tls_passthrough: has neither names nor a default: nobody would get a "
                   "connection"});
   EXPECT_EQ(
       problems_of(with_passthrough("{names: {\"a b\": /a}}")),
-      Texts{"lb.yaml:4:67: listeners[1].tls_passthrough.names.a b: must be a host name, or \"*.\" and a host name"});
+      Texts{"lb.yaml:4:66: listeners[1].tls_passthrough.names.a b: must be a host name, or \"*.\" and a host name"});
   EXPECT_EQ(
       problems_of(with_passthrough("{names: {a.test: /a, A.Test: /b}}")),
-      Texts{"lb.yaml:4:79: listeners[1].tls_passthrough.names.A.Test: the same name in other letters stands above"});
+      Texts{"lb.yaml:4:78: listeners[1].tls_passthrough.names.A.Test: the same name in other letters stands above"});
   EXPECT_EQ(problems_of(with_passthrough("{names: {a.test: [/a, /a]}}")).size(), 1U);
   EXPECT_EQ(
       problems_of(with_listener("{name: edge, address: \"0.0.0.0:1\", tcp: {to: /a}, tls_passthrough: {default: /a}}")),
-      Texts{"lb.yaml:4:54: listeners[1].tls_passthrough: beside tcp: either all connections go to one place, or by "
+      Texts{"lb.yaml:4:55: listeners[1].tls_passthrough: beside tcp: either all connections go to one place, or by "
             "their names"});
 }
 
@@ -141,7 +141,7 @@ TEST(ConfigTlsPassthrough, TestsMayAskForListenersAndNames) {
             std::string::npos)
       << results[4].text;
   EXPECT_EQ(problems_of(listeners + "tests: [{get: \"tcp://dba\", expect: {app: /db}}]\n"),
-            Texts{"lb.yaml:7:15: tests[0].get: no listener has the name or the address \"dba\""});
+            Texts{"lb.yaml:7:10: tests[0].get: no listener has the name or the address \"dba\""});
 }
 
 // The PROXY protocol ------------------------------------------------------------------------------------------------
@@ -164,7 +164,8 @@ TEST(ConfigProxyProtocol, MistakesAreToldAtTheirPlace) {
   EXPECT_EQ(problems_of(with_listener("{name: x, address: \"0.0.0.0:1\", proxy_protocol: {from: []}}")),
             Texts{"lb.yaml:4:54: listeners[1].proxy_protocol.from: names nobody: no connection could be taken"});
   EXPECT_EQ(
-      problems_of(with_listener("{name: x, address: \"0.0.0.0:1\", proxy_protocol: {from: [10.0.0.0/33]}}")).size(),
+      problems_of(with_listener("{name: x, address: \"0.0.0.0:1\", proxy_protocol: {from: [10.0.0.0/33, 10.0.0.1]}}"))
+          .size(),
       1U);
   EXPECT_EQ(problems_of("version: 1\napps: {/a: {proxy_protocol: v3}}\n").size(), 1U);
   EXPECT_EQ(

@@ -32,7 +32,7 @@ TEST_P(WebSocketTest, ARealClientAndARealServerConverseWhateverChangesMeanwhile)
   ChildProgram client(harness, kPython, {kPeer, "client", proxy.ip(), std::to_string(proxy.port())});
   client.line_after("steady");
   ASSERT_FALSE(client.has_exited) << client.output.received;
-  EXPECT_EQ(harness.metric("lotse_tunnels{protocol=\"websocket\"}"), 20U);
+  ASSERT_TRUE(harness.run_until([&] { return harness.metric("lotse_tunnels{protocol=\"websocket\"}") == 20; }));
   EXPECT_EQ(harness.metric("lotse_tunnels_total{protocol=\"websocket\"}"), 22U);
   EXPECT_GT(harness.metric("lotse_tunnel_bytes_in_total{protocol=\"websocket\"}"), 20'000'000U);
   EXPECT_GT(harness.metric("lotse_tunnel_bytes_out_total{protocol=\"websocket\"}"), 20'000'000U);
@@ -52,7 +52,7 @@ TEST_P(WebSocketTest, ARealClientAndARealServerConverseWhateverChangesMeanwhile)
   client.output.send("!");
   EXPECT_TRUE(client.exits_with(0));
   ASSERT_TRUE(harness.run_until([&] { return harness.proxy->in_flight("task-a") == 0; }));
-  EXPECT_EQ(harness.metric("lotse_tunnels{protocol=\"websocket\"}"), 0U);
+  ASSERT_TRUE(harness.run_until([&] { return harness.metric("lotse_tunnels{protocol=\"websocket\"}") == 0; }));
 }
 
 // Other upgrades ---------------------------------------------------------------------------------------------------
