@@ -136,9 +136,13 @@ std::string Proxy::Impl::explain_tcp(std::string_view url) const {
   const Instant now = main_loop.clock().now();
   const RouteTable* table = replica.table();
   json out{{"url", url}, {"decision", "none"}};
-  auto asked = parse_tcp_url(config ? *config : Config(), url);
-  if (!asked || table == nullptr) {
-    out["why"] = asked ? "there is no table yet" : asked.error().what;
+  if (!config || table == nullptr) {
+    out["why"] = "there is no table yet";
+    return dump(out);
+  }
+  auto asked = parse_tcp_url(*config, url);  // refers to our configuration
+  if (!asked) {
+    out["why"] = asked.error().what;
     return dump(out);
   }
   const ListenerConfig& listener = *asked->listener;

@@ -164,6 +164,7 @@ TEST_F(TlsPassthroughTest, ExplainKnowsNames) {
   auto explained = [&](const std::string& url) { return harness.proxy->explain(url); };
   EXPECT_NE(explained("tls://db.test").find("\"app\": \"/db\""), std::string::npos) << explained("tls://db.test");
   EXPECT_NE(explained("tls://x.wild.test").find("*.wild.test"), std::string::npos);
+  EXPECT_NE(explained("tls://x.wild.test").find("\"decision\": \"name\""), std::string::npos);
   EXPECT_NE(explained("tls://nobody.test").find("\"closes\": true"), std::string::npos);
   EXPECT_NE(explained("tls://db.test:1").find("no listener passes TLS through on port 1"), std::string::npos);
   EXPECT_NE(harness.proxy->routes_json().find("\"name\": \"*.wild.test\""), std::string::npos);
