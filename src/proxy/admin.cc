@@ -70,7 +70,7 @@ void AdminServer::hold() {
 }
 
 void AdminServer::begin_accepting() {
-  is_held_ = false;
+  if (!std::exchange(is_held_, false)) return;
   current_.file = net::SocketFile(current_.bound);
   if (current_.server) current_.server->take_back();
 }

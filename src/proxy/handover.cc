@@ -147,8 +147,9 @@ void Handover::on_done() {
 void Handover::end_trial() {
   timer_.stop();
   state_ = State::leaving;
-  send(message_of(Kind::main));
+  // First: the service manager must know which process is the main one before that one speaks.
   owner_.on_trial_over(last_asked_);
+  send(message_of(Kind::main));
 }
 
 // It has a successor of its own, or ends because it was told to: what becomes of it is not our business any more.
