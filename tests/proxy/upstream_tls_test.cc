@@ -157,7 +157,10 @@ TEST_F(UpstreamTlsTest, TheNextConnectionResumesTheSession) {
     if (!backend.take_request(peer)) return;
     peer.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
   };
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(get().starts_with("HTTP/1.1 200"));
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    EXPECT_TRUE(get().starts_with("HTTP/1.1 200"));
+    EXPECT_EQ(harness.metric("lotse_upstream_tls_resumptions_total"), i);
+  }
   EXPECT_EQ(backend.accepted, 3U);
   EXPECT_EQ(harness.metric("lotse_upstream_tls_handshakes_total"), 3U);
   EXPECT_EQ(harness.metric("lotse_upstream_tls_resumptions_total"), 2U);
