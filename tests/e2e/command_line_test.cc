@@ -251,7 +251,7 @@ TEST(CommandLine, KillingTasksAndDestroyingTheAppUnderLoadBreaksNoRequest) {
   load.stop();
   // From some moment on there is no such app, which is an answer; no request was cut off before it.
   EXPECT_FALSE(has(load.failures(), "request lost")) << load.failures();
-  EXPECT_FALSE(has(load.failures(), "502")) << load.failures();
+  EXPECT_FALSE(has(load.failures(), "status 502")) << load.failures();
 }
 
 }  // namespace
