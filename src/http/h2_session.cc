@@ -67,6 +67,10 @@ struct H2Callbacks {
       case NGHTTP2_CONTINUATION:
         is_bad = head->length == 0 && session.is_flood(H2Flood::empty_frames);
         break;
+      case NGHTTP2_PRIORITY:  // nghttp2 does not look at them any more
+        if (head->stream_id == 0) session.error_ = H2Error::protocol_error;
+        is_bad = head->stream_id == 0 || session.is_flood(H2Flood::other_frames);
+        break;
       case NGHTTP2_RST_STREAM:
         is_bad = session.is_flood(H2Flood::resets);
         break;
@@ -202,7 +206,7 @@ struct H2Callbacks {
       case NGHTTP2_HEADERS:
         // The answer is whole, the request is not: nobody wants the rest (RFC 9113 section 8.1).
         if (stream != nullptr && !own.is_client_ && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
-            !stream->peer_has_ended_ && !stream->is_reset_) {
+            !stream->peer_has_ended_ && !stream->is_reset_ && !stream->stays_half_open_) {
           stream->is_reset_ = true;
           nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
         }
@@ -374,7 +378,7 @@ void H2Session::on_block(H2Stream& stream, bool ends) {
     stream.has_head_ = true;
     listener_.on_h2_request(stream, block.fields(), ends);
   } else {
-    if (block.is_too_large() || (!is_client_ && !ends)) return fail_stream(stream, H2Error::protocol_error);
+    if (block.is_too_large() || (!is_client_ && !ends)) return reject(stream, H2Error::protocol_error);
     if (stream.listener_ != nullptr) stream.listener_->on_h2_block(block.fields(), ends);
   }
   if (ends && !stream.is_reset_) on_peer_end(stream);
@@ -385,20 +389,20 @@ void H2Session::on_data(H2Stream& stream, std::string_view bytes) {
   stream.body_bytes_ += bytes.size();
   if (stream.is_reset_ || stream.listener_ == nullptr) return consume(stream, bytes.size());
   if (stream.expected_bytes_ && stream.body_bytes_ > *stream.expected_bytes_)
-    return fail_stream(stream, H2Error::protocol_error);
+    return reject(stream, H2Error::protocol_error);
   stream.listener_->on_h2_body(bytes);
 }
 
 void H2Session::on_peer_end(H2Stream& stream) {
   if (stream.is_reset_) return;
   if (stream.expected_bytes_ && stream.body_bytes_ != *stream.expected_bytes_)
-    return fail_stream(stream, H2Error::protocol_error);
+    return reject(stream, H2Error::protocol_error);
   stream.peer_has_ended_ = true;
   if (stream.listener_ != nullptr) stream.listener_->on_h2_end();
 }
 
 // What the peer did wrong on one stream.
-void H2Session::fail_stream(H2Stream& stream, H2Error error) {
+void H2Session::reject(H2Stream& stream, H2Error error) {
   H2StreamListener* listener = std::exchange(stream.listener_, nullptr);
   reset(stream, error);
   listener_.on_h2_stream_error(error);
@@ -539,7 +543,9 @@ void H2Session::send_body(H2Stream& stream, std::string_view bytes) {
   flush();
   if (std::exchange(sending_, nullptr) != &stream) return;
   const std::string_view rest = std::exchange(stream.view_, {});
-  if (!rest.empty()) keep(stream, rest);
+  if (rest.empty()) return;
+  keep(stream, rest);
+  tell_unsent();
 }
 
 void H2Session::keep(H2Stream& stream, std::string_view bytes) {

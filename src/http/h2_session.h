@@ -70,6 +70,7 @@ class H2Stream {
   bool is_too_large() const { return block_.is_too_large(); }
   bool peer_has_ended() const { return peer_has_ended_; }
   void set_listener(H2StreamListener* listener) { listener_ = listener; }
+  void keep_half_open() { stays_half_open_ = true; }  // a tunnel: a server's end is not the client's
   // What a content-length said: more, or an end before, is malformed (RFC 9113 section 8.1.1).
   void expect_body(std::optional<std::uint64_t> bytes) { expected_bytes_ = bytes; }
 
@@ -93,7 +94,8 @@ class H2Stream {
   bool has_head_ = false;       // the peer's (final) one has come: another block is trailers
   bool head_was_sent_ = false;  // ours
   bool peer_has_ended_ = false;
-  bool ends_ = false;       // nothing comes behind the body that waits
+  bool ends_ = false;  // nothing comes behind the body that waits
+  bool stays_half_open_ = false;
   bool is_reset_ = false;   // a RST_STREAM of ours is on its way: nothing more is told
   bool was_above_ = false;  // more than body_low_bytes waited since on_h2_drained()
 };
@@ -144,6 +146,8 @@ class H2Session {
   bool peer_takes_extended_connect() const;
   void send_body(H2Stream& stream, std::string_view bytes);  // larger ones go out at once, without a copy, if they may
   void send_end(H2Stream& stream, std::span<const Field> trailers);
+  // The peer made a mistake: counts as a reset of its own; its listener hears on_h2_closed().
+  void reject(H2Stream& stream, H2Error error);
   void reset(H2Stream& stream, H2Error error);                        // no callback comes any more; the stream is gone
   void consume(H2Stream& stream, std::size_t bytes);                  // both windows open again
   void consume_connection_only(H2Stream& stream, std::size_t bytes);  // this stream waits, the others do not
@@ -175,7 +179,6 @@ class H2Session {
   void on_data(H2Stream& stream, std::string_view bytes);
   void on_peer_end(H2Stream& stream);
   void on_stream_closed(H2Stream& stream, H2Error error);
-  void fail_stream(H2Stream& stream, H2Error error);
   bool is_flood(H2Flood kind);
   void break_off(H2Error error);
   void write_body(H2Stream& stream, std::size_t bytes);

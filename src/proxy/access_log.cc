@@ -110,6 +110,9 @@ void AccessLogBuffer::write(const AccessLogEntry& entry) {
   out = put_field(out, R"(,"method":)", entry.method);
   out = put_field(out, R"(,"host":)", entry.host);
   out = put_field(out, R"(,"path":)", entry.path);
+  out = put(out, R"(,"http_version":")");
+  out = put(out, entry.http_version);
+  *out++ = '"';
   out = put_count(out, R"(,"status":)", static_cast<std::uint64_t>(entry.status));
   out = put_count(out, R"(,"bytes_in":)", entry.bytes_in);
   out = put_count(out, R"(,"bytes_out":)", entry.bytes_out);

@@ -86,6 +86,7 @@ struct AccessLogEntry {
   std::string_view app, task, endpoint;
   int attempts = 0;
   std::string_view error;
+  std::string_view http_version = "1.1";
 };
 
 struct ConnectionLogEntry {  // a connection of a TCP listener

@@ -98,6 +98,7 @@ struct ListenerConfig {  // listeners[]
   std::optional<TcpConfig> tcp;
   std::optional<TlsPassthroughConfig> tls_passthrough;
   std::optional<ProxyProtocolConfig> proxy_protocol;
+  bool http2 = true;  // over TLS by ALPN, else by its preface; false: HTTP/1.1 only
   std::string where;  // "listeners[0] (lb.yaml:4)", for explain and logs
 
   bool is_tcp() const { return tcp || tls_passthrough; }
@@ -235,6 +236,18 @@ struct LimitsConfig {                                // limits; what happens whe
   int splice_pipes_max = 256;               // of the process, two descriptors each: without one, bodies are copied
   int requests_waiting_per_app_max = 1024;  // 503 with Retry-After
   int health_checks_max = 100;              // at once, of the process: the rest wait for their turn
+  // HTTP/2, of each connection; of what may come in ten seconds: beyond, GOAWAY with ENHANCE_YOUR_CALM.
+  int h2_streams_max = 100;                              // requests under way: more are refused
+  std::size_t h2_stream_window_bytes = 64 * 1024;        // of a body that nobody has taken: the sender waits
+  std::size_t h2_connection_window_bytes = 1024 * 1024;  // of all of them
+  std::size_t h2_header_table_bytes = 4096;              // HPACK
+  int h2_continuations_max = 8;                          // CONTINUATION frames of one head: ENHANCE_YOUR_CALM
+  int h2_resets_max = 200;                               // RST_STREAM from the client, or provoked by it
+  int h2_pings_max = 200;
+  int h2_settings_max = 200;
+  int h2_window_updates_max = 200;  // beyond 10 for each DATA frame sent, 2 for each stream
+  int h2_empty_frames_max = 200;    // that carry nothing and end nothing
+  int h2_other_frames_max = 200;    // PRIORITY, unknown types; beyond 2 for each stream
   // Heads, bodies and answers that wait to be taken, in the whole process; 0 (`auto`): a quarter of the memory there
   // is. When full, the connections that hold the most go: 503 before the answer, else reset.
   std::size_t memory_bytes_max = 0;

@@ -57,7 +57,7 @@ Json to_json(const std::vector<Cidr>& networks) {
 }
 
 Json to_json(const ListenerConfig& listener) {
-  Json json = {{"name", listener.name}, {"address", listener.address}};
+  Json json = {{"name", listener.name}, {"address", listener.address}, {"http2", listener.http2}};
   if (listener.tls_passthrough) {
     Json names = Json::object();
     for (const auto& name : listener.tls_passthrough->names)
@@ -161,6 +161,17 @@ Json to_json(const LimitsConfig& limits) {
           {"splice_pipes_max", limits.splice_pipes_max},
           {"requests_waiting_per_app_max", limits.requests_waiting_per_app_max},
           {"health_checks_max", limits.health_checks_max},
+          {"h2_streams_max", limits.h2_streams_max},
+          {"h2_stream_window_bytes", limits.h2_stream_window_bytes},
+          {"h2_connection_window_bytes", limits.h2_connection_window_bytes},
+          {"h2_header_table_bytes", limits.h2_header_table_bytes},
+          {"h2_continuations_max", limits.h2_continuations_max},
+          {"h2_resets_max", limits.h2_resets_max},
+          {"h2_pings_max", limits.h2_pings_max},
+          {"h2_settings_max", limits.h2_settings_max},
+          {"h2_window_updates_max", limits.h2_window_updates_max},
+          {"h2_empty_frames_max", limits.h2_empty_frames_max},
+          {"h2_other_frames_max", limits.h2_other_frames_max},
           {"memory_bytes_max", limits.memory_bytes_max == 0 ? Json("auto") : Json(limits.memory_bytes_max)}};
 }
 

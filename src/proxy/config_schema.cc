@@ -226,6 +226,7 @@ constexpr Key<ListenerConfig> kListenerKeys[] = {
     {"tcp", read_tcp},
     {"tls_passthrough", read_tls_passthrough},
     {"proxy_protocol", read_proxy_protocol},
+    {"http2", bool_field<&ListenerConfig::http2>},
 };
 
 void read_listeners(R& reader, const Located& at, Config& into) {
@@ -439,6 +440,14 @@ void read_memory_max(R& reader, const Located& at, LimitsConfig& into) {
   }
 }
 
+// Within what HTTP/2 can say and what makes sense of it.
+template <auto Member, std::size_t Least, std::size_t Most>
+void h2_bytes_field(R& reader, const Located& at, LimitsConfig& into) {
+  bytes_field<Member>(reader, at, into);
+  if (into.*Member < Least || into.*Member > Most)
+    reader.problem(at, fmt::format("must be between {} and {} bytes", Least, Most));
+}
+
 constexpr int kMany = 10'000'000;  // above any fd limit we will meet
 constexpr Key<LimitsConfig> kLimitKeys[] = {
     {"head_bytes_max", http_limit_bytes<&http::Limits::head_bytes_max>},
@@ -460,6 +469,17 @@ constexpr Key<LimitsConfig> kLimitKeys[] = {
     {"splice_pipes_max", int_field<&LimitsConfig::splice_pipes_max, 0, kMany>},
     {"requests_waiting_per_app_max", int_field<&LimitsConfig::requests_waiting_per_app_max, 0, kMany>},
     {"health_checks_max", int_field<&LimitsConfig::health_checks_max, 1, 10'000>},
+    {"h2_streams_max", int_field<&LimitsConfig::h2_streams_max, 1, 1000>},
+    {"h2_stream_window_bytes", h2_bytes_field<&LimitsConfig::h2_stream_window_bytes, 1024, 2147483647>},
+    {"h2_connection_window_bytes", h2_bytes_field<&LimitsConfig::h2_connection_window_bytes, 65535, 2147483647>},
+    {"h2_header_table_bytes", h2_bytes_field<&LimitsConfig::h2_header_table_bytes, 0, 1024 * 1024>},
+    {"h2_continuations_max", int_field<&LimitsConfig::h2_continuations_max, 0, 1000>},
+    {"h2_resets_max", int_field<&LimitsConfig::h2_resets_max, 1, kMany>},
+    {"h2_pings_max", int_field<&LimitsConfig::h2_pings_max, 1, kMany>},
+    {"h2_settings_max", int_field<&LimitsConfig::h2_settings_max, 1, kMany>},
+    {"h2_window_updates_max", int_field<&LimitsConfig::h2_window_updates_max, 1, kMany>},
+    {"h2_empty_frames_max", int_field<&LimitsConfig::h2_empty_frames_max, 1, kMany>},
+    {"h2_other_frames_max", int_field<&LimitsConfig::h2_other_frames_max, 1, kMany>},
     {"memory_bytes_max", read_memory_max},
 };
 

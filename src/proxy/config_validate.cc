@@ -221,6 +221,8 @@ void validate_apps(const Config& config, ConfigReport& report) {
     }
     if (app.health) validate_health(*app.health, "apps." + id + ".health", report);
     if (app.tls) validate_upstream_tls(*app.tls, "apps." + id + ".tls", report);
+    if (app.proxy_protocol && app.protocol == AppProtocol::h2)
+      report.problem("apps." + id + ".proxy_protocol", "connections that speak h2 are shared by clients");
     if (app.tls && app.health && app.health->by != HealthCheck::By::tcp)
       report.problem("apps." + id + ".health.by", "checks do not speak TLS: `tcp` is what can be checked of this app");
     if (app.tls && app.proxy_protocol)

@@ -1,7 +1,9 @@
 #include "proxy/downstream_connection.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "http/h2_session.h"
 #include "net/splice_pipe.h"
 #include "proxy/h1_writer.h"
 #include "proxy/splicing.h"
@@ -16,6 +18,7 @@ using std::chrono::seconds;
 constexpr Duration kBuffersKept = seconds(5);  // idle for longer: what held pipelined requests goes
 constexpr Duration kLingerGap = seconds(2);    // for the client to read our last words and close, or to send more
 constexpr Duration kLingerTimeAtStop = std::chrono::milliseconds(500);
+constexpr std::string_view kPrefaceLine = http::kH2Preface.substr(0, 16);
 constexpr Duration kDrainGrace = seconds(1);  // for a request that crosses our decision to close
 
 }  // namespace
@@ -39,6 +42,7 @@ DownstreamConnection::~DownstreamConnection() = default;
 void DownstreamConnection::start() {
   if (const net::TlsStream* tls = stream_->tls()) client_.certificate = describe_certificate(*tls);
   stream_->set_listener(this);
+  may_be_h2_ = listener_->speaks_h2 && listener_->tls == nullptr;
   stream_->start_reading();
   idle_since_ = worker_.loop().now();
   deadline_.set(is_draining() ? kDrainGrace : worker_.config().timeouts.downstream_idle);
@@ -55,8 +59,35 @@ bool DownstreamConnection::is_draining() const { return worker_.is_draining() ||
 void DownstreamConnection::on_bytes(std::span<const char> bytes) {
   Turn turn(worker_, Turn::Writes::may_wait);
   worker_.counters().downstream_bytes_in.add(bytes.size());
+  if (may_be_h2_ && take_preface({bytes.data(), bytes.size()})) return;
   take_bytes({bytes.data(), bytes.size()});
   count_held();
+}
+
+// The first line of HTTP/2's preface (RFC 9113 section 3.4), of which no HTTP/1.1 request is the beginning. True: these
+// bytes were taken. What turns out to be something else has begun like it, so its first bytes are known.
+bool DownstreamConnection::take_preface(std::string_view bytes) {
+  const std::string_view left = kPrefaceLine.substr(preface_bytes_);
+  const auto same = static_cast<std::size_t>(
+      std::mismatch(bytes.begin(), bytes.begin() + std::min(bytes.size(), left.size()), left.begin()).first -
+      bytes.begin());
+  if (same == left.size()) return become_h2(bytes.substr(same)), true;
+  if (same == bytes.size()) {
+    preface_bytes_ = static_cast<std::uint8_t>(preface_bytes_ + same);
+    if (!std::exchange(head_deadline_set_, true)) deadline_.set(worker_.config().timeouts.header);
+    return true;
+  }
+  may_be_h2_ = false;
+  if (preface_bytes_ > 0) take_bytes(kPrefaceLine.substr(0, preface_bytes_));
+  return mode_ == Mode::closed;
+}
+
+void DownstreamConnection::become_h2(std::string_view rest) {
+  mode_ = Mode::closed;
+  held_.set(0);
+  deadline_.stop();
+  worker_.admit_h2(listener_, std::move(stream_), kPrefaceLine, rest);
+  worker_.bury(*this);
 }
 
 void DownstreamConnection::take_bytes(std::string_view text) {

@@ -74,6 +74,8 @@ class DownstreamConnection final : public Downstream,
   ClientAddresses client_addresses() const override;
   std::string_view listener_name() const override;
 
+  bool take_preface(std::string_view bytes);
+  void become_h2(std::string_view rest);
   void take_bytes(std::string_view bytes);
   void count_held();
   void answer_now(int status, std::string_view reason);
@@ -110,6 +112,8 @@ class DownstreamConnection final : public Downstream,
   std::unique_ptr<Exchange> exchange_;             // lent by the worker
   const http::RequestHead* head_ = nullptr;        // the parser's, of the request under way
   std::span<const http::Field> request_trailers_;  // the parser's
+  bool may_be_h2_ = false;                         // what came is the beginning of HTTP/2's preface
+  std::uint8_t preface_bytes_ = 0;                 // so much of it
   bool request_is_whole_ = true;
   bool client_has_ended_ = false;  // FIN
   bool client_closes_ = false;     // it has said that this request is its last

@@ -482,7 +482,10 @@ void Exchange::finish() {
                 .task = logged_task_,
                 .endpoint = logged_endpoint_,
                 .attempts = attempts_,
-                .error = error_});
+                .error = error_,
+                .http_version = head_->major_version == 2   ? "2.0"
+                                : head_->minor_version == 0 ? "1.0"
+                                                            : "1.1"});
   }
   downstream_->on_exchange_over();
 }

@@ -137,7 +137,8 @@ ListenerRole Proxy::Impl::role_of(const ListenerConfig& listener,
                     .tls = std::move(context),
                     .is_tcp = listener.is_tcp(),
                     .passes_tls_through = listener.tls_passthrough.has_value(),
-                    .stats = &listener_book.stats_for(listener.name, workers.size())};
+                    .stats = &listener_book.stats_for(listener.name, workers.size()),
+                    .speaks_h2 = listener.http2};
   if (listener.proxy_protocol)
     role.proxy_protocol = std::make_shared<const ProxyProtocolConfig>(*listener.proxy_protocol);
   return role;

@@ -120,6 +120,12 @@ constexpr CounterMetric kCounters[] = {
      &WorkerCounters::queue_refusals},
     {"lotse_grpc_deadlines_total", "gRPC calls that were over before their answer was.",
      &WorkerCounters::grpc_deadlines},
+    {"lotse_h2_connections_total", "HTTP/2 connections of clients.", &WorkerCounters::h2_connections},
+    {"lotse_h2_streams_total", "Requests that came over HTTP/2, malformed ones included.", &WorkerCounters::h2_streams},
+    {"lotse_h2_stream_errors_total", "HTTP/2 streams that were reset for what the client did.",
+     &WorkerCounters::h2_stream_errors},
+    {"lotse_h2_connection_errors_total", "HTTP/2 connections that ended for what the client did.",
+     &WorkerCounters::h2_connection_errors},
     {"lotse_tls_failures_total", "TLS handshakes that failed or were too slow.", &WorkerCounters::tls_failures},
     {"lotse_tls_resumptions_total", "TLS handshakes that resumed a session.", &WorkerCounters::tls_resumptions},
     {"lotse_upstream_tls_handshakes_total", "TLS handshakes with endpoints that were done.",
@@ -326,6 +332,18 @@ void write_tunnels(Text& text, const Workers& workers) {
   }
 }
 
+void write_floods(Text& text, const Workers& workers) {
+  text.head("lotse_h2_floods_total", "counter", "HTTP/2 connections that ended because of too many frames of a kind.");
+  static constexpr const char* kFloods[http::kH2Floods] = {"kind=\"resets\"",       "kind=\"pings\"",
+                                                           "kind=\"settings\"",     "kind=\"window_updates\"",
+                                                           "kind=\"empty_frames\"", "kind=\"other_frames\""};
+  for (std::size_t kind = 0; kind < http::kH2Floods; ++kind) {
+    std::uint64_t sum = 0;
+    for (const auto& worker : workers) sum += worker->counters().h2_floods[kind].get();
+    text.line("lotse_h2_floods_total", kFloods[kind], sum);
+  }
+}
+
 void write_ejections(Text& text, const EndpointRegistry& registry, const OutlierDetector& detector,
                      const RoutingState& replica) {
   text.head("lotse_ejections_total", "counter", "Endpoints ejected by passive health, by app and reason.");
@@ -417,6 +435,7 @@ void Proxy::Impl::write_metrics(std::string& out) const {
   write_tunnels(text, workers);
   tls.write_metrics(out);
   upstream_tls.write_metrics(out);
+  write_floods(text, workers);
   std::size_t held = 0;
   for (const auto& worker : workers) held += worker->buffered_bytes();
   text.head("lotse_buffered_bytes", "gauge", "Bytes of heads, bodies and answers that wait to be taken.");

@@ -26,7 +26,8 @@ void TlsHandshake::on_connected() {
   deadline_.stop();
   auto listener = std::move(listener_);
   auto stream = std::move(stream_);
-  worker_.admit(listener, std::move(stream));
+  stream->protocol() == "h2" ? worker_.admit_h2(listener, std::move(stream))
+                             : worker_.admit(listener, std::move(stream));
   worker_.bury(*this);
 }
 

@@ -56,7 +56,10 @@ Result<LoadedTls, Problem> TlsListeners::load(const ListenerConfig& config) cons
   const ListenerTlsConfig& tls = *config.tls;
   LoadedTls loaded;
   net::TlsServerOptions options{.policy = tls.policy, .min_version = tls.min_version};
-  if (!config.is_tcp()) options.protocols = {"http/1.1"};  // what is inside of TCP is the endpoint's to say
+  if (!config.is_tcp()) {  // what is inside of TCP is the endpoint's to say
+    if (config.http2) options.protocols.emplace_back("h2");
+    options.protocols.emplace_back("http/1.1");
+  }
   options.tickets = tickets_;
   // A session says that its client has shown a certificate: it counts only where the same ones are asked for.
   options.session_scope = config.name + "\n" + tls.client_ca;

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "net/splice_pipe.h"
+#include "proxy/h2_downstream.h"
 
 namespace lotse::proxy {
 
@@ -48,8 +49,7 @@ Worker::Worker(std::size_t index, WorkerShared& shared, std::uint64_t seed)
   http_limits_.push_back(std::make_unique<const http::Limits>(config_->limits.http));
   loop_.set_after_poll([this] {
     if (unsent_.empty()) return outbox_.flush();
-    Turn turn(*this, Turn::Writes::may_wait);
-    write_out();
+    Turn turn(*this);
   });
 }
 
@@ -182,6 +182,7 @@ void WorkerListener::take(ListenerRole role) {
   passes_tls_through = role.passes_tls_through;
   proxy_protocol = std::move(role.proxy_protocol);
   stats = role.stats;
+  speaks_h2 = role.speaks_h2;
 }
 
 void Worker::add_listener(ListenerRole role, std::string address, net::UniqueFd socket) {
@@ -281,6 +282,14 @@ void Worker::admit(const std::shared_ptr<WorkerListener>& listener, std::unique_
   keep(*connection);
   connection->start();
   if (is_draining_ || listener->is_retired) connection->drain();  // its handshake was older than that
+}
+
+void Worker::admit_h2(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream,
+                      std::string_view first_bytes, std::string_view next_bytes) {
+  auto* connection = new H2Downstream(*this, listener, std::move(stream));
+  keep(*connection);
+  connection->start(first_bytes, next_bytes);
+  if (is_draining_ || listener->is_retired) connection->drain();
 }
 
 // Owned by downstreams_ until it is buried.
@@ -425,7 +434,7 @@ void Worker::settle() {
 void Worker::write_out() {
   while (H2Writer* writer = unsent_.pop_front()) {
     writer->write_frames();
-    finish_exchanges();
+    settle();
   }
   outbox_.flush();
 }

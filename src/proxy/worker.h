@@ -60,6 +60,7 @@ struct ListenerRole {  // what a reload may change of a listener that keeps its 
   bool is_tcp = false, passes_tls_through = false;
   std::shared_ptr<const ProxyProtocolConfig> proxy_protocol;  // null: not spoken
   ListenerStats* stats = nullptr;                             // lives as long as the process
+  bool speaks_h2 = true;
 };
 
 struct WorkerListener {
@@ -70,6 +71,7 @@ struct WorkerListener {
   bool is_tcp = false, passes_tls_through = false;
   std::shared_ptr<const ProxyProtocolConfig> proxy_protocol;
   ListenerStats* stats = nullptr;
+  bool speaks_h2 = true;
   std::unique_ptr<net::Listener> socket;
   void take(ListenerRole role);
   // Where the client connected to. Asking each connection would cost a system call.
@@ -148,6 +150,9 @@ class Worker {
   void greet(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream);
   // A connection of a client that is ready for what its listener speaks: plain, or with its handshake done.
   void admit(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream);
+  // The same, of one that speaks HTTP/2; `first_bytes`: what told so.
+  void admit_h2(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream,
+                std::string_view first_bytes = {}, std::string_view next_bytes = {});
 
  private:
   friend class Turn;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "http/h2_flood.h"
 #include "proxy/counter.h"
 
 namespace lotse::proxy {
@@ -50,6 +51,9 @@ struct alignas(64) WorkerCounters {
   Counter tls_resumptions;                         // of both
   Counter tls_failures;
   Counter upstream_tls_handshakes, upstream_tls_resumptions, upstream_tls_failures;
+  Counter h2_connections, h2_streams;                // of clients
+  Counter h2_stream_errors, h2_connection_errors;    // that clients made
+  std::array<Counter, http::kH2Floods> h2_floods;    // connections that ended because of one, by kind
   Counter upstream_idle_closes, upstream_evictions;  // idle too long; made room for another endpoint's
 };
 

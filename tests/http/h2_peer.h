@@ -63,9 +63,8 @@ class H2Peer final : public H2SessionListener, public H2Output {
     H2HeadReader reader;
     RequestHead head;
     if (ParseError error = reader.read_request(fields, ends, Limits{}, head); error.status == kH2Malformed) {
-      mine->stream = nullptr;
       note("malformed {}", error.reason);
-      return session.reset(stream, H2Error::protocol_error);
+      return session.reject(stream, H2Error::protocol_error);
     }
     stream.expect_body(head.content_length);
   }
