@@ -147,7 +147,8 @@ struct App {
   std::vector<PortDefinition> port_definitions;  // host networking only
   std::vector<Network> networks{Network{}};
   std::optional<Container> container;
-  std::string rest;  // canonical JSON object of known fields that have no member here (secrets, check, ...); "" when none
+  std::string
+      rest;  // canonical JSON object of known fields that have no member here (secrets, check, ...); "" when none
 
   // Set by the server.
   Version version;

@@ -47,7 +47,8 @@ H2Downstream::H2Downstream(Worker& worker, std::shared_ptr<WorkerListener> liste
       worker_(worker),
       listener_(std::move(listener)),
       stream_(std::move(stream)),
-      client_(make_client_info(stream_->peer(), listener_->local, worker.config().http, listener_->tls != nullptr)),
+      client_(make_client_info(stream_->peer(), listener_->local_of(*stream_), worker.config().http,
+                               listener_->tls != nullptr)),
       session_(*this, *this, options_of(worker.config())),
       held_(worker.memory()),
       deadline_(worker.loop(), [this] {
@@ -59,6 +60,7 @@ H2Downstream::~H2Downstream() = default;
 
 void H2Downstream::start(std::string_view first_bytes, std::string_view next_bytes) {
   worker_.counters().h2_connections.add();
+  if (const net::TlsStream* tls = stream_->tls()) client_.certificate = describe_certificate(*tls);
   stream_->set_listener(this);
   stream_->start_reading();
   idle_since_ = worker_.loop().now();
@@ -68,6 +70,11 @@ void H2Downstream::start(std::string_view first_bytes, std::string_view next_byt
 }
 
 std::string_view H2Downstream::listener_name() const { return listener_->name; }
+
+ClientAddresses H2Downstream::client_addresses() const {
+  if (!stream_) return {};
+  return {stream_->peer(), listener_->local_of(*stream_)};
+}
 
 // Reading ---------------------------------------------------------------------------------------------------------
 

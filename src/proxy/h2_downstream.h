@@ -16,6 +16,7 @@
 #include "proxy/forwarding.h"
 #include "proxy/h2_writer.h"
 #include "proxy/memory_share.h"
+#include "proxy/upstream_link.h"
 
 namespace lotse::proxy {
 
@@ -42,6 +43,7 @@ class H2Downstream final : public Downstream,
   http::H2Session& session() { return session_; }
   http::H2HeadReader& trailers_reader() { return trailers_reader_; }
   const ClientInfo& client() const { return client_; }
+  ClientAddresses client_addresses() const;
   std::string_view listener_name() const;
   std::size_t undelivered_bytes() const { return stream_ ? stream_->undelivered_bytes() : 0; }
   void touch(H2DownstreamStream& stream);  // bytes for it have come: its exchange looks at its queues when all are read

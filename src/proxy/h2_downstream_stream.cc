@@ -218,6 +218,7 @@ void H2DownstreamStream::start_tunnel(const ResponseOut& head) {
 
 std::size_t H2DownstreamStream::undelivered_bytes() const { return queued_bytes() + connection_->undelivered_bytes(); }
 const ClientInfo& H2DownstreamStream::client() const { return connection_->client(); }
+ClientAddresses H2DownstreamStream::client_addresses() const { return connection_->client_addresses(); }
 std::string_view H2DownstreamStream::listener_name() const { return connection_->listener_name(); }
 
 // Ending

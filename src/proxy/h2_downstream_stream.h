@@ -54,6 +54,7 @@ class H2DownstreamStream final : public DownstreamUser, public http::H2StreamLis
   void on_exchange_over() override;
   void after_exchange() override;
   const ClientInfo& client() const override;
+  ClientAddresses client_addresses() const override;
   std::string_view listener_name() const override;
 
   void begin_exchange(bool ends);

@@ -18,7 +18,7 @@ struct WorkerCounters;
 
 struct UpstreamTls {
   std::shared_ptr<const net::TlsClientContext> h1, h2;  // they offer one protocol each (ALPN)
-  std::string server_name;  // empty: the endpoint's host
+  std::string server_name;                              // empty: the endpoint's host
 };
 using UpstreamTlsByApp = std::map<model::AppId, std::shared_ptr<const UpstreamTls>>;
 
