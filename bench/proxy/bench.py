@@ -21,7 +21,7 @@ PROXIES = {
     "nginx":   dict(kind="peer", bin="nginx", env="NGINX_BIN", conf="nginx.conf", cmd="{BIN} -p {DIR} -c {CONF}", ver="-v", can="h1 tls h2 relay"),
     "haproxy": dict(kind="peer", bin="haproxy", env="HAPROXY_BIN", conf="haproxy.cfg", cmd="{BIN} -db -f {CONF}", ver="-v", can="h1 tls h2 relay"),
     "h2o":     dict(kind="peer", bin="h2o", env="H2O_BIN", conf="h2o.yaml", cmd="{BIN} -c {CONF}", ver="-v", can="h1 tls h2"),
-    "lotse":   dict(kind="ours", bin="lotse", env="LOTSE_BIN", conf="lotse.yaml", cmd="{BIN} proxy --config {CONF} --data {DIR}/lotse", ver="--version", can="h1 relay"),
+    "lotse":   dict(kind="ours", bin="lotse", env="LOTSE_BIN", conf="lotse.yaml", cmd="{BIN} proxy --config {CONF} --data {DIR}/lotse", ver="--version", can="h1 tls h2 relay"),
 }
 PROXY_CPU, LOAD_CPU = 0, 1
 BROWSER = [

@@ -195,7 +195,7 @@ struct H2Callbacks {
     return 0;
   }
 
-  static int on_frame_send(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+  static int on_frame_send(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     H2Session& own = self(user);
     H2Stream* stream = frame->hd.stream_id != 0 ? own.stream_of(frame->hd.stream_id) : nullptr;
     switch (frame->hd.type) {
@@ -204,11 +204,12 @@ struct H2Callbacks {
         own.floods_.on_data_sent();
         [[fallthrough]];
       case NGHTTP2_HEADERS:
-        // The answer is whole, the request is not: nobody wants the rest (RFC 9113 section 8.1).
+        // The answer is whole, the request is not: nobody wants the rest (RFC 9113 section 8.1). Clients that are still
+        // sending may take a reset for the end of the answer as well, so it waits until they have had time to read.
         if (stream != nullptr && !own.is_client_ && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
             !stream->peer_has_ended_ && !stream->is_reset_ && !stream->stays_half_open_) {
-          stream->is_reset_ = true;
-          nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+          stream->is_answered_ = true;
+          own.listener_.on_h2_answered_early();
         }
         break;
       case NGHTTP2_RST_STREAM:
@@ -387,6 +388,7 @@ void H2Session::on_block(H2Stream& stream, bool ends) {
 void H2Session::on_data(H2Stream& stream, std::string_view bytes) {
   stream.unconsumed_bytes_ += bytes.size();
   stream.body_bytes_ += bytes.size();
+  if (stream.is_answered_) return consume_connection_only(stream, bytes.size());  // it may not send much more
   if (stream.is_reset_ || stream.listener_ == nullptr) return consume(stream, bytes.size());
   if (stream.expected_bytes_ && stream.body_bytes_ > *stream.expected_bytes_)
     return reject(stream, H2Error::protocol_error);
@@ -395,10 +397,19 @@ void H2Session::on_data(H2Stream& stream, std::string_view bytes) {
 
 void H2Session::on_peer_end(H2Stream& stream) {
   if (stream.is_reset_) return;
-  if (stream.expected_bytes_ && stream.body_bytes_ != *stream.expected_bytes_)
+  // Who has its answer may leave the rest of its body out.
+  if (stream.expected_bytes_ && stream.body_bytes_ != *stream.expected_bytes_ && !stream.is_answered_)
     return reject(stream, H2Error::protocol_error);
   stream.peer_has_ended_ = true;
   if (stream.listener_ != nullptr) stream.listener_->on_h2_end();
+}
+
+void H2Session::reset_answered() {
+  for (H2Stream* stream : streams_) {
+    if (!stream->is_answered_ || std::exchange(stream->is_reset_, true) || is_broken_) continue;
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream->id_, NGHTTP2_NO_ERROR);
+  }
+  tell_unsent();
 }
 
 // What the peer did wrong on one stream.

@@ -96,8 +96,9 @@ class H2Stream {
   bool peer_has_ended_ = false;
   bool ends_ = false;  // nothing comes behind the body that waits
   bool stays_half_open_ = false;
-  bool is_reset_ = false;   // a RST_STREAM of ours is on its way: nothing more is told
-  bool was_above_ = false;  // more than body_low_bytes waited since on_h2_drained()
+  bool is_answered_ = false;  // the whole answer has gone, the request has not ended
+  bool is_reset_ = false;     // a RST_STREAM of ours is on its way: nothing more is told
+  bool was_above_ = false;    // more than body_low_bytes waited since on_h2_drained()
 };
 
 class H2SessionListener {
@@ -107,6 +108,7 @@ class H2SessionListener {
   virtual void on_h2_request(H2Stream& stream, std::span<const Field> fields, bool ends) = 0;
   virtual void on_h2_goaway(H2Error) {}        // the peer takes (client) or opens (server) no further streams
   virtual void on_h2_settings() {}             // of the peer; they may have changed
+  virtual void on_h2_answered_early() {}       // reset_answered() is wanted in a moment
   virtual void on_h2_stream_error(H2Error) {}  // a stream was reset for what the peer did
 
  protected:
@@ -154,6 +156,9 @@ class H2Session {
   void consume_stream_only(H2Stream& stream, std::size_t bytes);      // what was consumed for the connection before
 
   void ping();              // the answer is no event: any byte of the peer's says that it lives
+  // Streams whose answer was whole before their request are reset (NO_ERROR); until then what comes for them is thrown
+  // away, within their window.
+  void reset_answered();
   void announce_end();      // GOAWAY with the highest id: what is on its way is still taken
   void finish();            // GOAWAY with the last one that we took; is_over() when all have ended
   void end(H2Error error);  // GOAWAY, and nothing else

@@ -119,6 +119,12 @@ void H2Downstream::on_h2_request(http::H2Stream& stream, std::span<const http::F
 
 void H2Downstream::on_h2_stream_error(H2Error) { worker_.counters().h2_stream_errors.add(); }
 
+void H2Downstream::on_h2_answered_early() {
+  if (answered_until_ != Instant::max()) return;
+  answered_until_ = worker_.loop().now() + kLingerGap;
+  deadline_.set(kLingerGap);
+}
+
 void H2Downstream::touch(H2DownstreamStream& stream) {
   if (!std::exchange(stream.is_touched, true)) touched_.push_back(&stream);
 }
@@ -225,6 +231,7 @@ void H2Downstream::arm() {
   Instant due = streams_.empty() ? idle_since_ + timeouts.downstream_idle : now + timeouts.stream_idle;
   if (head_deadline_set_) due = std::min(due, head_until_);
   if (goodbye_ == Goodbye::announced) due = std::min(due, goodbye_at_);
+  due = std::min(due, answered_until_);
   deadline_.set(std::max(due - now, Duration::zero()));
 }
 
@@ -239,6 +246,10 @@ void H2Downstream::on_deadline() {
     worker_.counters().header_timeouts.add();
     session_.end(H2Error::enhance_your_calm);
     return write_frames();
+  }
+  if (now >= answered_until_) {
+    answered_until_ = Instant::max();
+    session_.reset_answered();
   }
   if (goodbye_ == Goodbye::announced && now >= goodbye_at_) {
     goodbye_ = Goodbye::said;

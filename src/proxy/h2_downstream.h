@@ -60,6 +60,7 @@ class H2Downstream final : public Downstream,
   // http::H2SessionListener
   void on_h2_request(http::H2Stream& stream, std::span<const http::Field> fields, bool ends) override;
   void on_h2_stream_error(http::H2Error error) override;
+  void on_h2_answered_early() override;
   // H2Writer
   void write_frames() override;
   net::Stream* output_stream() override { return mode_ == Mode::open ? stream_.get() : nullptr; }
@@ -86,6 +87,7 @@ class H2Downstream final : public Downstream,
   Mode mode_ = Mode::open;
   enum class Goodbye : std::uint8_t { none, announced, said } goodbye_ = Goodbye::none;
   bool head_deadline_set_ = false;
+  Instant answered_until_ = Instant::max();  // then streams whose answer came early are reset
   Instant head_until_{}, idle_since_{}, linger_until_{}, goodbye_at_{};
   Instant looked_at_{};  // is_stuck(), and what it saw
   std::uint64_t data_frames_seen_ = 0;

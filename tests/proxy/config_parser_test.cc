@@ -145,7 +145,7 @@ const std::vector<BadCase>& bad_cases() {
       {"UnknownKeyWithoutSuggestion",
        "version: 1\nlisteners:\n  - {name: web, address: \"0.0.0.0:443\", banana: {}}\n",
        {"lb.yaml:3:41: listeners[0].banana: unknown key; known here: name, address, tls, tcp, tls_passthrough, "
-        "proxy_protocol"}},
+        "proxy_protocol, http2"}},
       {"RepeatedKey", "version: 1\nworkers: 1\nworkers: 2\n", {"lb.yaml:3:1: workers: repeated; first in line 2"}},
       {"AllAtOnce",
        "version: 2\nworkers: many\ntimeouts:\n  header: 10\n  conect: 1s\n  first_byte: 1 s\n",

@@ -220,7 +220,7 @@ TEST_F(HostileRequests, TheVersionIsHttp10OrHttp11) {
 }
 
 TEST_F(HostileRequests, OtherProtocolsAreRefusedAtOnce) {
-  expect_refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505);
+  expect_refused("PRI * HTTP/2.1\r\n\r\nSM\r\n\r\n", 505);          // nearly HTTP/2's preface
   expect_refused("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"s);  // a TLS ClientHello
   expect_refused("\x80\x2e\x01\x00\x02"s);                          // SSLv2's
   expect_refused("SSH-2.0-OpenSSH_9.2\r\n\r\n");
