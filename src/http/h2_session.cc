@@ -397,8 +397,13 @@ void H2Session::on_data(H2Stream& stream, std::string_view bytes) {
 
 void H2Session::on_peer_end(H2Stream& stream) {
   if (stream.is_reset_) return;
-  // Who has its answer may leave the rest of its body out.
-  if (stream.expected_bytes_ && stream.body_bytes_ != *stream.expected_bytes_ && !stream.is_answered_)
+  if (stream.expected_bytes_ && stream.body_bytes_ < *stream.expected_bytes_ && stream.head_was_sent_ && !is_client_) {
+    // Who sees that it gets an error may leave the rest of its body out. To the endpoint the request is not whole, so
+    // its connection ends with the answer.
+    stream.peer_has_ended_ = true;
+    return;
+  }
+  if (stream.expected_bytes_ && stream.body_bytes_ != *stream.expected_bytes_)
     return reject(stream, H2Error::protocol_error);
   stream.peer_has_ended_ = true;
   if (stream.listener_ != nullptr) stream.listener_->on_h2_end();

@@ -94,6 +94,23 @@ TEST_F(H2Pair, AnAnswerBeforeTheEndOfItsRequestEndsTheStreamWithoutAnError) {
   EXPECT_EQ(server.session.streams(), 0u);
 }
 
+TEST_F(H2Pair, AClientThatHasAnAnswerMayLeaveTheRestOfItsBodyOut) {
+  std::vector<Field> post = kPost;
+  post.push_back({"content-length", "10"});
+  auto& stream = client.open(post, false);
+  connect();
+  server.session.send_head(of_server(1), kOk, false);
+  connect();
+  client.session.send_end(*stream.stream, {});
+  connect();
+  EXPECT_EQ(server.text.find("end 1"), std::string::npos);  // it is not whole
+  server.session.send_body(of_server(1), "sorry");
+  server.session.send_end(of_server(1), {});
+  connect();
+  EXPECT_NE(client.text.find("closed 1 NO_ERROR"), std::string::npos) << client.text;
+  EXPECT_EQ(stream.body, "sorry");
+}
+
 TEST_F(H2Pair, AResetTellsTheOtherSideWhy) {
   client.open(kGet, true);
   connect();
