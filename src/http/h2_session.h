@@ -155,7 +155,7 @@ class H2Session {
   void consume_connection_only(H2Stream& stream, std::size_t bytes);  // this stream waits, the others do not
   void consume_stream_only(H2Stream& stream, std::size_t bytes);      // what was consumed for the connection before
 
-  void ping();              // the answer is no event: any byte of the peer's says that it lives
+  void ping();  // the answer is no event: any byte of the peer's says that it lives
   // Streams whose answer was whole before their request are reset (NO_ERROR); until then what comes for them is thrown
   // away, within their window.
   void reset_answered();
