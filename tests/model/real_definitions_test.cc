@@ -19,7 +19,7 @@ const std::map<std::string, std::string> kRefused = {
     {"marathon-raml-app-check-http-example.json", "/check"},
     {"marathon-tests-external-volume-mesos-app.json", "/container/volumes(0)"},
     {"marathon-tests-healthcheck-and-volume.json", "/container/volumes(1)"},
-    {"marathon-tests-ipv6-healthcheck.json", "/networks(0)"},
+    {"marathon-tests-ipv6-healthcheck.json", "/healthChecks(0)/ipProtocol"},
     {"marathon-tests-persistent-volume-app.json", "/container/volumes(0)"},
     {"marathon-tests-pinger-container-app.json", "/networks(0)"},
     {"marathon-tests-private-ucr-docker-app.json", "/container/docker/pullConfig"},

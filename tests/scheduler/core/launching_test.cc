@@ -66,10 +66,10 @@ TEST_F(Launching, FillsTheFullestAgentThatHasNoTaskOfTheAppYet) {
   cluster.add_agents(4);
   model::App app = make_app("/web", 3);
   app.cpus = 1.5;
-  cluster.put(app);  // a1 has too little
+  cluster.deploy(app);  // a1 has too little
   EXPECT_EQ(agents_of("/web"), (std::set<std::string>{"a2", "a3", "a4"}));
   app.instances = 4;
-  cluster.put(app);  // only a3 and a4 have room for a second one; a3 is the fuller
+  cluster.deploy(app);  // only a3 and a4 have room for a second one; a3 is the fuller
   std::map<std::string, int> tasks = cluster.state.apps.at("/web").tasks_on_agent;
   EXPECT_EQ(tasks, (std::map<std::string, int>{{"a2", 1}, {"a3", 2}, {"a4", 1}}));
   auto grown = cluster.registration("a1");
@@ -77,7 +77,7 @@ TEST_F(Launching, FillsTheFullestAgentThatHasNoTaskOfTheAppYet) {
   cluster.set_registration(grown);
   cluster.heartbeat("a1");
   app.instances = 5;
-  cluster.put(app);  // a1 has none yet, so it is before a4
+  cluster.deploy(app);  // a1 has none yet, so it is before a4
   EXPECT_EQ(cluster.state.apps.at("/web").tasks_on_agent.at("a1"), 1);
 }
 
