@@ -77,19 +77,19 @@ TEST_F(SseSourceTest, ComesBackWithTheLastIdWhenTheStreamEnds) {
 
 TEST_F(SseSourceTest, GivesUpASilentStreamButTakesCommentsForLife) {
   answers_ = {kHead, std::string(kHead) + "data: 2\n\n"};
-  begin({.silence_max = milliseconds(60)});
+  begin({.silence_max = milliseconds(500)});
   wait([&] { return opened_ == 1; });
   int beats = 0;
   net::Timer heart(loop_.timers(), [&] {
     if (++beats > 8) return;
     raw_.peers[0]->say(":\n");
-    heart.start(milliseconds(20));
+    heart.start(milliseconds(80));
   });
-  heart.start(milliseconds(20));
-  wait([&] { return beats == 8; });  // 160 ms
+  heart.start(milliseconds(80));
+  wait([&] { return beats == 8; });  // 640 ms
   EXPECT_TRUE(lost_.empty());
   wait([&] { return lost_.size() == 1; });
-  EXPECT_EQ(lost_[0].what, "silent for 60ms");
+  EXPECT_EQ(lost_[0].what, "silent for 500ms");
   wait([&] { return events_.size() == 1; });
 }
 
