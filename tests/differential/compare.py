@@ -135,19 +135,32 @@ def free_port():
 
 class Proxy:
     def __init__(self, name, folder, lotse, endpoint=None):
-        self.name, self.endpoint, self.port = name, endpoint or Endpoint(), free_port()
+        self.name, self.endpoint = name, endpoint or Endpoint()
+        # Lotse draws its port itself and says it. The peers cannot: theirs may be another program's by the time they bind it.
+        self.port = 0 if name == "lotse" else free_port()
         self.folder = os.path.join(folder, name)
         os.mkdir(self.folder)
-        self.process = subprocess.Popen(getattr(self, name)(lotse), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.log = os.path.join(self.folder, "log")
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(getattr(self, name)(lotse), stdout=log, stderr=log)
         deadline = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                break
-            except OSError:
-                if time.monotonic() > deadline or self.process.poll() is not None:
-                    raise SystemExit(f"{name} does not start")
-                time.sleep(0.02)
+        while not self.accepts():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise SystemExit(f"{name} does not start")
+            time.sleep(0.02)
+
+    def accepts(self):
+        if self.port == 0:
+            with open(self.log) as log:
+                said = re.search(r"listening on 127\.0\.0\.1:(\d+)\n", log.read())
+            if not said:
+                return False
+            self.port = int(said[1])
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        except OSError:
+            return False
 
     def write(self, text):
         path = os.path.join(self.folder, "config")
