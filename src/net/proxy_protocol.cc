@@ -114,10 +114,7 @@ ProxyHeaderReader::State ProxyHeaderReader::look_at_version_1() {
   if (header_.find('\n') != header_.npos || (cr != header_.npos && cr + 1 != header_.size()))
     return refuse("the line ends with something other than CR LF");
   wanted_ = least_rest_1();
-  if (header_.size() + wanted_ > kBytesMax1) {
-    is_too_long_ = true;
-    return refuse("a line of more than 107 bytes");
-  }
+  if (header_.size() + wanted_ > kBytesMax1) return refuse("a line of more than 107 bytes");
   return State::wants_more;
 }
 
@@ -169,10 +166,7 @@ ProxyHeaderReader::State ProxyHeaderReader::look_at_version_2() {
   if (command != kLocal && command != kProxy) return refuse("an unknown version or command");
   if (command == kProxy && family != kUnspecified && family != kTcp4 && family != kTcp6 && family != kUnixStream)
     return refuse("neither a stream nor unspecified");
-  if (whole > bytes_max_) {
-    is_too_long_ = true;
-    return refuse("longer than the bound");
-  }
+  if (whole > bytes_max_) return refuse("longer than the bound");
   if (header_.size() < whole) {
     wanted_ = whole - header_.size();
     return State::wants_more;

@@ -33,7 +33,6 @@ class ProxyHeaderReader {
   const Address& source() const { return source_; }  // the client
   const Address& destination() const { return destination_; }
   const char* reason() const { return reason_; }  // why it was refused; static text
-  bool is_too_long() const { return is_too_long_; }
 
  private:
   State refuse(const char* reason);
@@ -48,7 +47,7 @@ class ProxyHeaderReader {
   std::size_t bytes_max_;
   std::string header_;
   std::size_t wanted_ = 12;  // both signatures are at least so long, and a whole header is longer
-  bool has_addresses_ = false, is_too_long_ = false;
+  bool has_addresses_ = false;
   Address source_, destination_;
   const char* reason_ = "";
 };

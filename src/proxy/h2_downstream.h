@@ -72,7 +72,6 @@ class H2Downstream final : public Downstream,
   void give_streams_up();
   void linger();
   void on_deadline();
-  void on_drain_deadline();
   bool is_stuck();
   void arm();
 
