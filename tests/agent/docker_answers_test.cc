@@ -2,10 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-
 #include "agent/log_demux.h"
+#include "tests/fuzz_corpus.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
@@ -137,17 +135,7 @@ TEST(KeepTail, BeginsAtALine) {
 }
 
 TEST(DockerStreamFuzz, TheCorpusPasses) {
-  std::size_t replayed = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(LOTSE_FUZZ_CORPUS "/docker_stream")) {
-    std::ifstream file(entry.path(), std::ios::binary);
-    std::string bytes((std::istreambuf_iterator<char>(file)), {});
-    EXPECT_EQ(LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()), 0);
-    for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
-      LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), cut);
-    }
-    ++replayed;
-  }
-  EXPECT_GE(replayed, 5u);
+  replay_corpus(LOTSE_FUZZ_CORPUS "/docker_stream", LLVMFuzzerTestOneInput, 5);
 }
 
 }  // namespace

@@ -1,11 +1,7 @@
 // Replays the corpus of the fuzz target: each file whole, every prefix of it, and with every byte overwritten.
-#include <gtest/gtest.h>
+#include "tests/fuzz_corpus.h"
 
-#include <cstdint>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <string>
+#include <gtest/gtest.h>
 
 extern "C" int fuzz_dns_query(const std::uint8_t* data, std::size_t size);
 
@@ -16,11 +12,9 @@ void run(const std::string& bytes) {
 }
 
 TEST(FuzzCorpus, DnsQueriesNeverCrash) {
-  std::size_t files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(LOTSE_FUZZ_CORPUS "/dns_query")) {
-    SCOPED_TRACE(entry.path().filename().string());
-    std::ifstream file(entry.path(), std::ios::binary);
-    const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const auto inputs = lotse::corpus_in(LOTSE_FUZZ_CORPUS "/dns_query");
+  for (const auto& [file, bytes] : inputs) {
+    SCOPED_TRACE(file);
     run(bytes);
     for (std::size_t at = 0; at < bytes.size(); ++at) {
       run(bytes.substr(0, at));
@@ -30,9 +24,8 @@ TEST(FuzzCorpus, DnsQueriesNeverCrash) {
         run(changed);
       }
     }
-    ++files;
   }
-  EXPECT_GE(files, 20U);
+  EXPECT_GE(inputs.size(), 20U);
 }
 
 }  // namespace

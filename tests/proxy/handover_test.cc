@@ -4,10 +4,7 @@
 
 #include <sys/socket.h>
 
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-
+#include "tests/fuzz_corpus.h"
 #include "tests/proxy/harness.h"
 #include "tests/temporary_folder.h"
 
@@ -237,16 +234,7 @@ TEST(TakeoverMessage, WhatIsKnownMustBeAsWeKnowIt) {
 }
 
 TEST(TakeoverMessage, ItsCorpusIsReplayed) {
-  int count = 0;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(LOTSE_SOURCE_DIR "/tests/fuzz/corpus/takeover_message")) {
-    std::ifstream file(entry.path(), std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    for (std::size_t size = 0; size <= bytes.size(); ++size)
-      EXPECT_EQ(fuzz_takeover_message(reinterpret_cast<const std::uint8_t*>(bytes.data()), size), 0);
-    ++count;
-  }
-  EXPECT_GT(count, 5);
+  replay_corpus(LOTSE_SOURCE_DIR "/tests/fuzz/corpus/takeover_message", fuzz_takeover_message, 6);
 }
 
 }  // namespace

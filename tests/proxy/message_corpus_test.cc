@@ -1,11 +1,7 @@
 // The corpora of what goes through the proxy: every input and every beginning of it, as an ordinary test.
 #include <gtest/gtest.h>
 
-#include <cstdint>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <string>
+#include "tests/fuzz_corpus.h"
 
 extern "C" {
 int fuzz_h1_round_trip(const std::uint8_t* data, std::size_t size);
@@ -15,17 +11,8 @@ int fuzz_log_line(const std::uint8_t* data, std::size_t size);
 
 namespace {
 
-void replay(const std::string& name, int (*target)(const std::uint8_t*, std::size_t)) {
-  int inputs = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(LOTSE_SOURCE_DIR "/tests/fuzz/corpus/" + name)) {
-    SCOPED_TRACE(entry.path().string());
-    std::ifstream file(entry.path(), std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    for (std::size_t size = 0; size <= bytes.size(); ++size)
-      EXPECT_EQ(target(reinterpret_cast<const std::uint8_t*>(bytes.data()), size), 0);
-    ++inputs;
-  }
-  EXPECT_GT(inputs, 3);
+void replay(const std::string& name, lotse::FuzzTarget target) {
+  lotse::replay_corpus(LOTSE_SOURCE_DIR "/tests/fuzz/corpus/" + name, target, 4);
 }
 
 TEST(MessageFuzzCorpus, WhatIsWrittenIsReadAsTheSame) {

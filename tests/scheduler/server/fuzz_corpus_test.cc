@@ -1,11 +1,7 @@
 // Replays the corpus of the fuzz target, each file whole and every prefix of it.
-#include <gtest/gtest.h>
+#include "tests/fuzz_corpus.h"
 
-#include <cstdint>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <string>
+#include <gtest/gtest.h>
 
 extern "C" int fuzz_marathon_query(const std::uint8_t* data, std::size_t size);
 
@@ -13,16 +9,7 @@ namespace lotse::scheduler {
 namespace {
 
 TEST(FuzzCorpus, MarathonQueriesNeverCrash) {
-  std::size_t files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(LOTSE_FUZZ_CORPUS "/marathon_query")) {
-    std::ifstream file(entry.path(), std::ios::binary);
-    std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-    for (std::size_t length = 0; length <= text.size(); ++length) {
-      fuzz_marathon_query(reinterpret_cast<const std::uint8_t*>(text.data()), length);
-    }
-    ++files;
-  }
-  EXPECT_GE(files, 5u);
+  replay_corpus(LOTSE_FUZZ_CORPUS "/marathon_query", fuzz_marathon_query, 5);
 }
 
 }  // namespace
