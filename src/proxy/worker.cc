@@ -175,16 +175,6 @@ void Worker::on_confirmation(const std::shared_ptr<EndpointRecord>& record, Conf
 
 // Listeners -------------------------------------------------------------------------------------------------------
 
-void WorkerListener::take(ListenerRole role) {
-  name = std::move(role.name);
-  tls = std::move(role.tls);
-  is_tcp = role.is_tcp;
-  passes_tls_through = role.passes_tls_through;
-  proxy_protocol = std::move(role.proxy_protocol);
-  stats = role.stats;
-  speaks_h2 = role.speaks_h2;
-}
-
 void Worker::add_listener(ListenerRole role, std::string address, net::UniqueFd socket) {
   auto listener = std::make_shared<WorkerListener>();
   listener->take(std::move(role));
@@ -208,13 +198,18 @@ void Worker::change_listener(std::string_view address, ListenerRole role) {
   }
 }
 
+std::vector<std::shared_ptr<WorkerListener>> Worker::take_out(
+    const std::function<bool(const WorkerListener&)>& is_gone) {
+  auto first_gone =
+      std::stable_partition(listeners_.begin(), listeners_.end(), [&](const auto& one) { return !is_gone(*one); });
+  std::vector<std::shared_ptr<WorkerListener>> gone(first_gone, listeners_.end());
+  listeners_.erase(first_gone, listeners_.end());
+  return gone;
+}
+
 // There may be several sockets of one address: those of a process that had more workers.
 void Worker::remove_listener(std::string_view address) {
-  auto first_gone = std::stable_partition(listeners_.begin(), listeners_.end(),
-                                          [&](const auto& one) { return one->address != address; });
-  const std::vector<std::shared_ptr<WorkerListener>> gone(first_gone, listeners_.end());
-  listeners_.erase(first_gone, listeners_.end());
-  for (const auto& listener : gone) {
+  for (const auto& listener : take_out([&](const WorkerListener& one) { return one.address == address; })) {
     retire(listener);
     for (Downstream* one = downstreams_.front(); one != nullptr; one = downstreams_.next(*one)) {
       if (one->is_of(*listener)) one->drain();
@@ -325,11 +320,9 @@ void Worker::hand_over(const std::vector<std::string>& kept_addresses) {
   is_handed_over_ = true;
   is_draining_ = true;
   preconnector_.stop();
-  auto first_gone = std::stable_partition(listeners_.begin(), listeners_.end(), [&](const auto& one) {
-    return std::find(kept_addresses.begin(), kept_addresses.end(), one->address) != kept_addresses.end();
+  const auto gone = take_out([&](const WorkerListener& one) {
+    return std::find(kept_addresses.begin(), kept_addresses.end(), one.address) == kept_addresses.end();
   });
-  const std::vector<std::shared_ptr<WorkerListener>> gone(first_gone, listeners_.end());
-  listeners_.erase(first_gone, listeners_.end());
   for (const auto& listener : listeners_) listener->socket->pause();
   for (const auto& listener : gone) retire(listener);
   for (Downstream* one = downstreams_.front(); one != nullptr; one = downstreams_.next(*one)) one->drain();

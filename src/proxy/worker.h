@@ -63,17 +63,11 @@ struct ListenerRole {  // what a reload may change of a listener that keeps its 
   bool speaks_h2 = true;
 };
 
-struct WorkerListener {
-  std::string name;
-  std::string address;                               // as configured: its identity over reloads
-  net::Address local;                                // bound
-  std::shared_ptr<const net::TlsServerContext> tls;  // null: plain
-  bool is_tcp = false, passes_tls_through = false;
-  std::shared_ptr<const ProxyProtocolConfig> proxy_protocol;
-  ListenerStats* stats = nullptr;
-  bool speaks_h2 = true;
+struct WorkerListener : ListenerRole {
+  std::string address;  // as configured: its identity over reloads
+  net::Address local;   // bound
   std::unique_ptr<net::Listener> socket;
-  void take(ListenerRole role);
+  void take(ListenerRole role) { static_cast<ListenerRole&>(*this) = std::move(role); }
   // Where the client connected to. Asking each connection would cost a system call.
   net::Address local_of(const net::Stream& stream) const { return proxy_protocol ? stream.local() : local; }
   bool is_retired = false;  // its connections finish what they have begun
@@ -166,6 +160,7 @@ class Worker {
   void keep(Downstream& connection);
   void accept(const std::shared_ptr<WorkerListener>& listener, std::unique_ptr<net::Stream> stream);
   void check_accepting();
+  std::vector<std::shared_ptr<WorkerListener>> take_out(const std::function<bool(const WorkerListener&)>& is_gone);
   void retire(std::shared_ptr<WorkerListener> listener);
   void close_retired();
   void report_if_empty();
