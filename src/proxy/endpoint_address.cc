@@ -35,6 +35,16 @@ std::unique_ptr<net::Lookup> find_address(Worker& worker, EndpointRecord& record
                       });
 }
 
+std::unique_ptr<net::Lookup> find_address(net::Loop& loop, const EndpointRecord& record,
+                                          std::function<void(Result<net::Address>)> on_found) {
+  if (!record.address.is_empty()) return on_found(record.address), nullptr;
+  return net::resolve(loop, record.endpoint.host, record.endpoint.host_port,
+                      [on_found = std::move(on_found)](Result<std::vector<net::Address>> found) {
+                        if (!found || found->empty()) return on_found(fail(Error{.code = Errc::resolve_failed}));
+                        on_found(found->front());
+                      });
+}
+
 void note_unreachable(EndpointState& state) {
   ++state.resolve_turn;
   state.resolved_until = {};

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "net/loop.h"
+#include "proxy/endpoint_address.h"
 #include "proxy/grpc.h"
 
 namespace lotse::proxy {
@@ -37,15 +38,10 @@ GrpcProbe::GrpcProbe(net::Loop& loop, const EndpointRecord& record, const Health
       service_(check.service),
       late_(loop.timers(), [this] { end(to_string(Errc::timed_out)); }) {
   late_.start(check.timeout);
-  if (!record.address.is_empty()) {
-    stream_ = net::connect(loop_, record.address, *this);
-    return;
-  }
-  lookup_ = net::resolve(loop_, record.endpoint.host, record.endpoint.host_port,
-                         [this](Result<std::vector<net::Address>> found) {
-                           if (!found || found->empty()) return end(to_string(Errc::resolve_failed));
-                           stream_ = net::connect(loop_, found->front(), *this);
-                         });
+  lookup_ = find_address(loop_, record, [this](Result<net::Address> found) {
+    if (!found) return end(to_string(found.error().code));
+    stream_ = net::connect(loop_, *found, *this);
+  });
 }
 
 GrpcProbe::~GrpcProbe() = default;

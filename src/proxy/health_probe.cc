@@ -8,6 +8,7 @@
 #include "net/loop.h"
 #include "net/resolver.h"
 #include "net/stream.h"
+#include "proxy/endpoint_address.h"
 #include "proxy/grpc_probe.h"
 
 namespace lotse::proxy {
@@ -53,15 +54,10 @@ class TcpProbe final : public HealthProbe, private net::StreamListener {
   TcpProbe(net::Loop& loop, const EndpointRecord& record, const HealthCheck& check, OnProbed on_done)
       : loop_(loop), on_done_(std::move(on_done)), late_(loop.timers(), [this] { end(to_string(Errc::timed_out)); }) {
     late_.start(check.timeout);
-    if (!record.address.is_empty()) {
-      stream_ = net::connect(loop_, record.address, *this);
-      return;
-    }
-    lookup_ = net::resolve(loop_, record.endpoint.host, record.endpoint.host_port,
-                           [this](Result<std::vector<net::Address>> found) {
-                             if (!found || found->empty()) return end(to_string(Errc::resolve_failed));
-                             stream_ = net::connect(loop_, found->front(), *this);
-                           });
+    lookup_ = find_address(loop_, record, [this](Result<net::Address> found) {
+      if (!found) return end(to_string(found.error().code));
+      stream_ = net::connect(loop_, *found, *this);
+    });
   }
 
  private:
