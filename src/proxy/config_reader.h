@@ -119,5 +119,11 @@ template <auto member>
 void bytes_field(ConfigReader& reader, const Located& at, OwnerOf<member>& into) {
   if (auto value = reader.bytes(at)) into.*member = *value;
 }
+// An optional map: there with its defaults as soon as it is named.
+template <auto member, const auto& keys>
+void map_field(ConfigReader& reader, const Located& at, OwnerOf<member>& into) {
+  using Value = typename MemberOf<decltype(member)>::Value::value_type;
+  reader.map<Value>(at, (into.*member).emplace(), keys);
+}
 
 }  // namespace lotse::proxy

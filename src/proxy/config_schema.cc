@@ -147,15 +147,10 @@ void read_match(R& reader, const Located& at, RouteConfig& into) { reader.map<Ro
 
 void read_to(R& reader, const Located& at, RouteConfig& into) { read_targets(reader, at, into.to); }
 
-void read_retry(R& reader, const Located& at, RouteConfig& into) {
-  into.retry.emplace();
-  reader.map<RetryPolicy>(at, *into.retry, kRetryKeys);
-}
-
 constexpr Key<RouteConfig> kRouteKeys[] = {
     {"match", read_match, true},
     {"to", read_to, true},
-    {"retry", read_retry},
+    {"retry", map_field<&RouteConfig::retry, kRetryKeys>},
 };
 
 void read_routes(R& reader, const Located& at, Config& into) {
@@ -211,8 +206,7 @@ constexpr Key<ListenerTlsConfig> kListenerTlsKeys[] = {
 };
 
 void read_listener_tls(R& reader, const Located& at, ListenerConfig& into) {
-  into.tls.emplace();
-  reader.map<ListenerTlsConfig>(at, *into.tls, kListenerTlsKeys);
+  map_field<&ListenerConfig::tls, kListenerTlsKeys>(reader, at, into);
   if (into.tls->client_ca.empty() && into.tls->client_certificate == ClientCertificate::optional)
     reader.problem(at, "client_certificate needs client_ca: who vouches for clients?");
 }
@@ -303,27 +297,13 @@ constexpr Key<HealthCheck> kHealthKeys[] = {
     {"unhealthy_after", int_field<&HealthCheck::unhealthy_after, 1, 100>},
 };
 
-void read_health(R& reader, const Located& at, AppConfig& into) {
-  into.health.emplace();
-  reader.map<HealthCheck>(at, *into.health, kHealthKeys);
-}
-
-void read_own_certificate(R& reader, const Located& at, UpstreamTlsConfig& into) {
-  into.certificate.emplace();
-  reader.map<CertificateConfig>(at, *into.certificate, kCertificateKeys);
-}
-
 constexpr Key<UpstreamTlsConfig> kUpstreamTlsKeys[] = {
-    {"ca", file_field<&UpstreamTlsConfig::ca>},           {"server_name", text_field<&UpstreamTlsConfig::server_name>},
-    {"verify", bool_field<&UpstreamTlsConfig::verify>},   {"certificate", read_own_certificate},
+    {"ca", file_field<&UpstreamTlsConfig::ca>},
+    {"server_name", text_field<&UpstreamTlsConfig::server_name>},
+    {"verify", bool_field<&UpstreamTlsConfig::verify>},
+    {"certificate", map_field<&UpstreamTlsConfig::certificate, kCertificateKeys>},
     {"min_version", read_min_version<UpstreamTlsConfig>},
 };
-
-// `tls: {}` is TLS with the defaults.
-void read_upstream_tls(R& reader, const Located& at, AppConfig& into) {
-  into.tls.emplace();
-  reader.map<UpstreamTlsConfig>(at, *into.tls, kUpstreamTlsKeys);
-}
 
 constexpr Key<AppConfig> kAppKeys[] = {
     {"balance", read_balance},
@@ -331,8 +311,8 @@ constexpr Key<AppConfig> kAppKeys[] = {
     {"protocol", read_protocol},
     {"proxy_protocol", read_app_proxy_protocol},
     {"outlier_detection", read_outlier_detection},
-    {"health", read_health},
-    {"tls", read_upstream_tls},
+    {"health", map_field<&AppConfig::health, kHealthKeys>},
+    {"tls", map_field<&AppConfig::tls, kUpstreamTlsKeys>},
 };
 
 void read_apps(R& reader, const Located& at, Config& into) {
@@ -526,16 +506,11 @@ void section(R& reader, const Located& at, Config& into) {
   reader.map<Value>(at, into.*member, keys);
 }
 
-void read_access_log(R& reader, const Located& at, Config& into) {
-  into.access_log.emplace();
-  reader.map<AccessLogConfig>(at, *into.access_log, kAccessLogKeys);
-}
-
 constexpr Key<Config> kConfigKeys[] = {
     {"version", int_field<&Config::version, 1, 1>, true},
     {"workers", read_workers},
     {"admin", section<&Config::admin, kAdminKeys>},
-    {"access_log", read_access_log},
+    {"access_log", map_field<&Config::access_log, kAccessLogKeys>},
     {"listeners", read_listeners},
     {"routes", read_routes},
     {"expose", section<&Config::expose, kExposeKeys>},

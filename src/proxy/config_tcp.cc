@@ -64,18 +64,15 @@ constexpr Key<ProxyProtocolConfig> kProxyProtocolKeys[] = {
 }  // namespace
 
 void read_tcp(ConfigReader& reader, const Located& at, ListenerConfig& into) {
-  into.tcp.emplace();
-  reader.map<TcpConfig>(at, *into.tcp, kTcpKeys);
+  map_field<&ListenerConfig::tcp, kTcpKeys>(reader, at, into);
 }
 
 void read_tls_passthrough(ConfigReader& reader, const Located& at, ListenerConfig& into) {
-  into.tls_passthrough.emplace();
-  reader.map<TlsPassthroughConfig>(at, *into.tls_passthrough, kTlsPassthroughKeys);
+  map_field<&ListenerConfig::tls_passthrough, kTlsPassthroughKeys>(reader, at, into);
 }
 
 void read_proxy_protocol(ConfigReader& reader, const Located& at, ListenerConfig& into) {
-  into.proxy_protocol.emplace();
-  reader.map<ProxyProtocolConfig>(at, *into.proxy_protocol, kProxyProtocolKeys);
+  map_field<&ListenerConfig::proxy_protocol, kProxyProtocolKeys>(reader, at, into);
 }
 
 void read_app_proxy_protocol(ConfigReader& reader, const Located& at, AppConfig& into) {
