@@ -18,6 +18,7 @@ namespace {
 using nlohmann::json;
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+double count(std::uint64_t number) { return static_cast<double>(number); }
 
 json app_line(const State& state, const App& app) {
   TaskCounts counts = counts_of(state, app);
@@ -99,7 +100,6 @@ void append(std::string& text, const Sample& sample, std::string& last_name) {
 
 std::vector<Sample> store_samples(const Store& store, const Engine& engine) {
   const StoreStats& stats = store.stats();
-  auto count = [](std::uint64_t number) { return static_cast<double>(number); };
   return {
       {"lotse_store_commits_total", "", count(stats.commits), "counter", "Synced commits of the store"},
       {"lotse_store_transactions_total", "", count(stats.transactions), "counter", "Steps committed, in groups"},
@@ -115,7 +115,6 @@ std::vector<Sample> store_samples(const Store& store, const Engine& engine) {
 
 std::vector<Sample> dns_samples(const DnsService& dns) {
   const dns::ServerCounters& counters = dns.server().counters();
-  auto count = [](std::uint64_t number) { return static_cast<double>(number); };
   return {
       {"lotse_dns_names", "", count(dns.names()), "gauge", "Names that DNS knows, with those between"},
       {"lotse_dns_queries_total", "{protocol=\"udp\"}", count(counters.udp_queries), "counter", "DNS queries"},
